@@ -1,0 +1,40 @@
+# Two commands do everything from a fresh clone: `make demo` and `make test`.
+# Both make .venv inside the clone with locked versions; later calls start at once.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+VLIT := .venv/bin/vlit
+LOCK := pyproject.toml constraints.txt scripts/setup.sh
+
+.PHONY: help demo test lint docs bench lock clean
+
+help:            ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
+
+.venv/.core: $(LOCK)
+	@echo "setting up .venv (once)"; scripts/setup.sh && touch $@
+.venv/.dev: $(LOCK)
+	@echo "setting up .venv for development (once)"; scripts/setup.sh dev && touch .venv/.core $@
+
+demo: .venv/.core  ## the main job on 44 real photos: photos in, measured instruction set and report out
+	@$(VLIT) demo
+
+test: .venv/.dev   ## lint, types, tests
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/pytest -n auto --cov --cov-report=term
+
+docs: .venv/.dev   ## build the documentation into site/
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true .venv/bin/mkdocs build --strict --quiet
+
+lint: .venv/.dev   ## format and fix what can be fixed
+	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
+
+bench: .venv/.dev  ## run every benchmark and rewrite benchmarks/RESULTS.md
+	@$(PY) -m benchmarks
+
+lock: .venv/.dev   ## renew constraints.txt from pyproject.toml (extras without model libraries)
+	@.venv/bin/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --no-annotate \
+	  --extra dev --extra serve -o constraints.txt pyproject.toml && echo "uv>=0.9" >/dev/null
+
+clean:           ## remove what the targets made
+	rm -rf .venv site .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,114 @@
+"""Images by URI: probing (size, hash, orientation, limits) and opening."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import warnings
+from pathlib import Path
+
+import fsspec
+import PIL.Image as PILImage
+from PIL import ImageOps, UnidentifiedImageError
+
+from vlit.data.scene import Image
+
+#: Pixels above which an image is refused: a small file that unpacks to gigabytes is an attack or a mistake.
+MAX_PIXELS = 100_000_000
+
+
+class ImageProblem(ValueError):
+    """Why an image cannot be used; the text is the reason in a quarantine row."""
+
+
+def read_bytes(uri: str) -> bytes:
+    """Bytes behind a local path or fsspec URL.
+
+    Raises:
+        ImageProblem: When there is nothing to read.
+    """
+    try:
+        if "://" in uri:
+            with fsspec.open(uri, "rb") as handle:
+                return bytes(handle.read())
+        return Path(uri).read_bytes()
+    except FileNotFoundError:
+        raise ImageProblem("the file is missing") from None
+    except OSError as error:
+        raise ImageProblem(f"the file cannot be read: {error.strerror or error}") from error
+
+
+def probe(uri: str, *, decode: bool = True, max_pixels: int = MAX_PIXELS) -> Image:
+    """Open an image and describe it.
+
+    Args:
+        uri: Local path or fsspec URL.
+        decode: Decode all pixels, which finds truncated files; otherwise only the header is read.
+        max_pixels: Decompression-bomb limit.
+
+    Raises:
+        ImageProblem: When the image cannot be used, with the reason.
+    """
+    data = read_bytes(uri)
+    if not data:
+        raise ImageProblem("the file is empty (0 bytes)")
+    picture = _open(data, max_pixels)
+    if decode:
+        _decode(picture)
+    orientation = picture.getexif().get(0x0112, 1)
+    if orientation not in range(1, 9):
+        orientation = 1
+    width, height = picture.size if orientation < 5 else picture.size[::-1]
+    return Image(
+        uri=uri,
+        width=width,
+        height=height,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        format=picture.format,
+        mode=picture.mode,
+        orientation=orientation,
+    )
+
+
+def open_rgb(image: Image, *, max_pixels: int = MAX_PIXELS) -> PILImage.Image:
+    """The image as displayed: RGB, EXIF orientation applied, 16-bit scaled down to 8.
+
+    Raises:
+        ImageProblem: When the image cannot be used any more.
+    """
+    picture = _open(read_bytes(image.uri), max_pixels)
+    _decode(picture)
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I"):  # Pillow clips 16-bit values at 255 instead of scaling them
+        picture = picture.convert("I").point(lambda v: v / 256).convert("L")
+    return picture.convert("RGB")
+
+
+def _open(data: bytes, max_pixels: int) -> PILImage.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)  # our own limit follows
+            picture = PILImage.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        raise ImageProblem(f"not an image: the file starts with {data[:16]!r}") from None
+    except PILImage.DecompressionBombError as error:
+        raise ImageProblem(f"decompression bomb: {error}") from None
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise ImageProblem(f"the image cannot be opened: {error}") from error
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise ImageProblem(f"{width}x{height} is more than {max_pixels:,} pixels (decompression bomb?)")
+    # MPO is how some phones store a plain photo with a preview; every other multi-frame file is an animation.
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1 and picture.format != "MPO":
+        raise ImageProblem(f"animated: {frames} frames; extract the one that is meant")
+    return picture
+
+
+def _decode(picture: PILImage.Image) -> None:
+    try:
+        picture.load()
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise ImageProblem(f"truncated or corrupt image data: {error}") from error

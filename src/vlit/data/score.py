@@ -1,0 +1,57 @@
+"""Scores, verdicts and the quarantine: what is said of samples and of rows that cannot be used."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from vlit.data.scene import Row
+
+
+class Score(Row):
+    """Sample x indicator -> number. ``value`` is None where the indicator does not apply; ``reason`` says why."""
+
+    sample: str
+    indicator: str
+    value: float | None
+    reason: str | None = None
+    group: str | None = None  #: the cluster, tag or community that a set-level indicator put the sample in
+
+
+class SetScore(Row):
+    """One number for a whole set, with the parameters that it depends on."""
+
+    indicator: str
+    value: float | None
+    n: int  #: samples that it was computed from
+    detail: str  #: parameters and by-products, as JSON
+
+
+class Verdict(Row):
+    """Keep or drop, and why."""
+
+    sample: str
+    keep: bool
+    rule: str  #: the gate that decided: an indicator's name, "cap" or "kept"
+    reason: str
+
+
+class Quarantined(Row):
+    """A row, or a part of one, that could not be used as it was.
+
+    ``dropped`` rows are left out; ``repaired`` ones were put right in the way that ``reason`` tells.
+    """
+
+    stage: str
+    file: str
+    record: str  #: line or record id
+    field: str
+    value: str  #: as found, shortened
+    reason: str
+    action: Literal["dropped", "repaired"] = "dropped"
+
+
+def shown(value: object, limit: int = 120) -> str:
+    """A value as one short line, for quarantine rows and error messages."""
+    text = value if isinstance(value, str) else repr(value)
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,128 @@
+"""Tables on disk: a folder of Parquet parts, each written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vlit.data.errors import VlitError
+from vlit.data.scene import Row
+from vlit.data.schema import from_table, schema_of
+
+R = TypeVar("R", bound=Row)
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Write a file so that it is there whole or not at all, also after a power cut.
+
+    Yields a temporary path beside ``path``; on success it is synced and renamed.
+
+    Raises:
+        VlitError: When the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise unwritable(error, path) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def unwritable(error: OSError, path: Path) -> VlitError | OSError:
+    """Turn the operating system's refusals to write into errors that say what to do; others stay."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return VlitError(
+            "the disk is full", where=str(path), todo="free some space and run again: finished parts are kept"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        return VlitError(
+            f"cannot write here: {error.strerror}",
+            where=str(path),
+            todo="make the folder writable, or choose another with --runs",
+        )
+    return error
+
+
+def write_part(path: Path, table: pa.Table) -> None:
+    """Write one Parquet part atomically; the same table gives the same bytes."""
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", row_group_size=16_384)
+
+
+class Table(Generic[R]):
+    """A folder of Parquet parts in order of their names, read part by part.
+
+    Args:
+        folder: Where the parts lie; an absent folder is an empty table.
+        kind: The noun that a row is.
+    """
+
+    def __init__(self, folder: Path, kind: type[R]) -> None:
+        self.folder, self.kind = folder, kind
+
+    def parts(self) -> list[Path]:
+        """Paths of the parts in order."""
+        return sorted(p for p in self.folder.glob("*.parquet") if not p.name.startswith("."))
+
+    def __len__(self) -> int:
+        return sum(pq.read_metadata(p).num_rows for p in self.parts())
+
+    def __iter__(self) -> Iterator[R]:
+        for path in self.parts():
+            yield from read_part(path, self.kind)
+
+    def find(self, **equal: str) -> Iterator[R]:
+        """Rows whose columns equal the given values, read without loading other rows."""
+        for path in self.parts():
+            table = pq.read_table(path, filters=[(k, "==", v) for k, v in equal.items()])
+            yield from from_table(table, self.kind)
+
+    def ids(self, column: str = "id") -> Iterator[str]:
+        """One string column, without the rest."""
+        for path in self.parts():
+            yield from pq.read_table(path, columns=[column])[column].to_pylist()
+
+
+def read_part(path: Path, kind: type[R]) -> list[R]:
+    """All rows of one part.
+
+    Raises:
+        VlitError: When the file is no part of that noun.
+    """
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise VlitError(
+            f"cannot read this table part: {error}",
+            where=str(path),
+            todo="delete the file and run again: it will be made anew",
+        ) from error
+    if not table.schema.equals(schema_of(kind)):
+        raise VlitError(
+            f"this part does not hold {kind.__name__} rows of this version of vlit",
+            where=str(path),
+            todo="delete the file and run again: it will be made anew",
+        )
+    return from_table(table, kind)

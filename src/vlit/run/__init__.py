@@ -1,0 +1,1 @@
+"""Runs: recipes, fingerprints, shards and the executor. A stage is a function from tables to tables."""

@@ -1,0 +1,77 @@
+"""The run folder: where the tables of a run lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vlit.data.sample import Sample
+from vlit.data.scene import Row, Scene
+from vlit.data.score import Quarantined, Score, SetScore, Verdict
+from vlit.data.store import Table
+
+#: Every table of a run: the folder's name and the noun that its rows are.
+TABLES: Mapping[str, type[Row]] = {
+    "scenes": Scene,
+    "samples": Sample,
+    "scores": Score,
+    "set_scores": SetScore,
+    "verdicts": Verdict,
+    "selected": Sample,
+    "quarantine": Quarantined,
+}
+
+
+class RunFolder:
+    """Paths and tables of one run.
+
+    Args:
+        path: The run's folder, ``runs/<name>``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def folder(self, table: str) -> Path:
+        """Where the parts of a table lie."""
+        return self.path / table
+
+    def table(self, name: str) -> Table[Any]:
+        """A table of this run; its rows are the noun that ``TABLES`` declares."""
+        return Table(self.folder(name), TABLES[name])
+
+    @property
+    def scenes(self) -> Table[Scene]:
+        """Images with their annotations."""
+        return self.table("scenes")
+
+    @property
+    def samples(self) -> Table[Sample]:
+        """All generated samples."""
+        return self.table("samples")
+
+    @property
+    def scores(self) -> Table[Score]:
+        """Sample x indicator."""
+        return self.table("scores")
+
+    @property
+    def set_scores(self) -> Table[SetScore]:
+        """One number per set-level indicator."""
+        return self.table("set_scores")
+
+    @property
+    def verdicts(self) -> Table[Verdict]:
+        """Keep or drop, and why."""
+        return self.table("verdicts")
+
+    @property
+    def selected(self) -> Table[Sample]:
+        """The samples that were kept."""
+        return self.table("selected")
+
+    @property
+    def quarantine(self) -> Table[Quarantined]:
+        """What could not be used as it was, from all stages."""
+        return self.table("quarantine")

@@ -1,0 +1,97 @@
+"""What a stage is: typed config, a plan of shards, work on one shard, and a finish over all of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pydantic
+
+from vlit.data.scene import Row
+from vlit.data.score import Quarantined
+from vlit.run.folder import RunFolder
+
+
+class Config(pydantic.BaseModel):
+    """Base of all configs: unknown keys are errors, values do not change after validation."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+C = TypeVar("C", bound=Config)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A piece of work. Equal inputs give equal shards, whatever the number of workers.
+
+    ``key`` orders the parts and names them; ``payload`` is sent to the worker and so must pickle.
+    """
+
+    key: str
+    payload: Any
+
+
+@dataclass
+class Output:
+    """What a stage made of one shard: rows for each table that it writes, and what it quarantined."""
+
+    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    quarantine: Sequence[Quarantined] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a stage knows of the recipe beside its own config."""
+
+    seed: int
+    base: Path  #: folder of the recipe; relative paths of the config are relative to it
+
+    def resolve(self, path: str) -> str:
+        """A path of the config as an absolute path; URLs stay as they are."""
+        return path if "://" in path else str((self.base / Path(path).expanduser()).resolve())
+
+
+class Stage(ABC, Generic[C]):
+    """One step of a run. Subclasses declare the class variables and write ``shards`` and ``work``.
+
+    The engine calls ``prepare`` and ``shards`` once in the parent process, ``work`` for each shard in a worker
+    process, and ``finish`` once at the end. Everything must depend on config, seed and input tables alone:
+    a killed run is continued at the first missing part and has to end with the same bytes.
+    """
+
+    name: ClassVar[str]  #: key in the recipe
+    reads: ClassVar[tuple[str, ...]] = ()  #: tables it needs
+    writes: ClassVar[tuple[str, ...]] = ()  #: tables it makes, in the order they are committed
+    code: ClassVar[tuple[str, ...]] = ()  #: packages whose source is the stage's version
+    Config: ClassVar[type[Config]]
+
+    def __init__(self, config: C, setting: Setting) -> None:
+        self.config, self.setting = config, setting
+
+    def outside(self) -> Iterable[str]:
+        """Fingerprints of what it reads from outside the run (files); part of the stage's fingerprint."""
+        return ()
+
+    def prepare(self, run: RunFolder) -> Any:
+        """Global knowledge that all shards need; must pickle. Called again when a killed run goes on."""
+        return None
+
+    @abstractmethod
+    def shards(self, run: RunFolder) -> Iterable[Shard]:
+        """The pieces of work, in order."""
+
+    def work(self, shard: Shard, context: Any) -> Output:
+        """Turn one shard into rows. Runs in a worker process; ``context`` is what ``prepare`` returned."""
+        raise NotImplementedError(f"{self.name} has shards but no work")
+
+    def finish(self, run: RunFolder) -> Output:
+        """Rows that need all parts, e.g. one number per set; or files, written through ``store.atomic``."""
+        return Output()
+
+    def files(self, run: RunFolder) -> Iterable[Path]:
+        """Files that ``finish`` writes; the stage is done only while they are there."""
+        return ()
