@@ -14,14 +14,14 @@ Paradigm = Literal["annotation_adaption", "self_instruct", "data_mixing"]
 IMAGE_TOKEN = "<image>"
 
 
-class Turn(Row):
+class Turn(Row, frozen=True, kw_only=True):
     """One message."""
 
     role: Role
     text: str
 
 
-class Mark(Row):
+class Mark(Row, frozen=True, kw_only=True):
     """A box that the text speaks of, in pixels of the first image, and the annotation it comes from."""
 
     label: str
@@ -29,7 +29,7 @@ class Mark(Row):
     annotation: str | None = None
 
 
-class Provenance(Row):
+class Provenance(Row, frozen=True, kw_only=True):
     """What a sample was made from. Empty fields mean "does not apply", never "forgotten"."""
 
     scenes: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Provenance(Row):
     licence: str | None = None
 
 
-class Sample(Row):
+class Sample(Row, frozen=True, kw_only=True):
     """One training record.
 
     Text holds one ``<image>`` for each image, where the image is seen. A sample without images is text-only.

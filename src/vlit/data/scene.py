@@ -13,7 +13,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all rows: immutable, compared by value, with an Arrow schema derived from its fields."""
 
 
-class Image(Row):
+class Image(Row, frozen=True, kw_only=True):
     """Where an image is and what was found when it was opened.
 
     ``width`` and ``height`` are pixels as displayed, with the EXIF orientation applied: boxes refer to these.
@@ -29,14 +29,14 @@ class Image(Row):
     orientation: int = 1  #: EXIF orientation, 1 to 8
 
 
-class Caption(Row):
+class Caption(Row, frozen=True, kw_only=True):
     """One sentence about the whole image."""
 
     id: str
     text: str
 
 
-class Object(Row):
+class Object(Row, frozen=True, kw_only=True):
     """One labelled instance, or a crowd that stands for several."""
 
     id: str
@@ -46,7 +46,7 @@ class Object(Row):
     crowd: bool = False
 
 
-class Region(Row):
+class Region(Row, frozen=True, kw_only=True):
     """A phrase about a part of the image."""
 
     id: str
@@ -54,7 +54,7 @@ class Region(Row):
     box: Box
 
 
-class Relation(Row):
+class Relation(Row, frozen=True, kw_only=True):
     """``subject`` and ``object`` are ids of objects of the same scene."""
 
     id: str
@@ -63,7 +63,7 @@ class Relation(Row):
     object: str
 
 
-class SceneText(Row):
+class SceneText(Row, frozen=True, kw_only=True):
     """Text that can be read in the image."""
 
     id: str
@@ -71,14 +71,14 @@ class SceneText(Row):
     box: Box | None = None
 
 
-class Answer(Row):
+class Answer(Row, frozen=True, kw_only=True):
     """One distinct answer and how many annotators gave it."""
 
     text: str
     count: int
 
 
-class Question(Row):
+class Question(Row, frozen=True, kw_only=True):
     """A question that people asked and answered about the image."""
 
     id: str
@@ -90,7 +90,7 @@ class Question(Row):
     rationales: tuple[str, ...] = ()
 
 
-class Scene(Row):
+class Scene(Row, frozen=True, kw_only=True):
     """One image and everything known about it.
 
     ``searched`` holds the labels that annotators looked for exhaustively: such a label without an object is

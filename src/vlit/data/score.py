@@ -7,8 +7,8 @@ from typing import Literal
 from vlit.data.scene import Row
 
 
-class Score(Row):
-    """Sample x indicator -> number. ``value`` is None where the indicator does not apply; ``reason`` says why."""
+class Score(Row, frozen=True, kw_only=True):
+    """Sample x indicator -> number. ``value`` is None where the indicator does not apply; ``reason`` tells."""
 
     sample: str
     indicator: str
@@ -17,7 +17,7 @@ class Score(Row):
     group: str | None = None  #: the cluster, tag or community that a set-level indicator put the sample in
 
 
-class SetScore(Row):
+class SetScore(Row, frozen=True, kw_only=True):
     """One number for a whole set, with the parameters that it depends on."""
 
     indicator: str
@@ -26,7 +26,7 @@ class SetScore(Row):
     detail: str  #: parameters and by-products, as JSON
 
 
-class Verdict(Row):
+class Verdict(Row, frozen=True, kw_only=True):
     """Keep or drop, and why."""
 
     sample: str
@@ -35,7 +35,7 @@ class Verdict(Row):
     reason: str
 
 
-class Quarantined(Row):
+class Quarantined(Row, frozen=True, kw_only=True):
     """A row, or a part of one, that could not be used as it was.
 
     ``dropped`` rows are left out; ``repaired`` ones were put right in the way that ``reason`` tells.
