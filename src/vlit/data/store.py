@@ -71,6 +71,21 @@ def write_part(path: Path, table: pa.Table) -> None:
         pq.write_table(table, temporary, compression="zstd", row_group_size=16_384)
 
 
+def part_path(folder: Path, key: str, fingerprint: str) -> Path:
+    """Name of a part: the shard's key, and the fingerprint of the stage that wrote it."""
+    return folder / f"{key}-{fingerprint[:12]}.parquet"
+
+
+def part_key(path: Path) -> str:
+    """The shard's key in a part's name; parts with equal keys hold rows about the same samples."""
+    return path.stem.rpartition("-")[0]
+
+
+def count_rows(path: Path) -> int:
+    """Rows of one part, from its footer alone."""
+    return int(pq.read_metadata(path).num_rows)
+
+
 class Table(Generic[R]):
     """A folder of Parquet parts in order of their names, read part by part.
 
@@ -87,7 +102,7 @@ class Table(Generic[R]):
         return sorted(p for p in self.folder.glob("*.parquet") if not p.name.startswith("."))
 
     def __len__(self) -> int:
-        return sum(pq.read_metadata(p).num_rows for p in self.parts())
+        return sum(map(count_rows, self.parts()))
 
     def __iter__(self) -> Iterator[R]:
         for path in self.parts():

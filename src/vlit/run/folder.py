@@ -33,6 +33,11 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @property
+    def record(self) -> Path:
+        """run.json: which stages are complete."""
+        return self.path / "run.json"
+
     def folder(self, table: str) -> Path:
         """Where the parts of a table lie."""
         return self.path / table

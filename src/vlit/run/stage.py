@@ -65,7 +65,8 @@ class Stage(ABC, Generic[C]):
 
     name: ClassVar[str]  #: key in the recipe
     reads: ClassVar[tuple[str, ...]] = ()  #: tables it needs
-    writes: ClassVar[tuple[str, ...]] = ()  #: tables it makes, in the order they are committed
+    optional: ClassVar[tuple[str, ...]] = ()  #: those of ``reads`` that it can do without
+    writes: ClassVar[tuple[str, ...]] = ()  #: tables it makes; the last one gets a part for every shard
     code: ClassVar[tuple[str, ...]] = ()  #: packages whose source is the stage's version
     Config: ClassVar[type[Config]]
 
@@ -75,6 +76,11 @@ class Stage(ABC, Generic[C]):
     def outside(self) -> Iterable[str]:
         """Fingerprints of what it reads from outside the run (files); part of the stage's fingerprint."""
         return ()
+
+    def expect(self, run: RunFolder) -> str:
+        """What there is to do, as far as a dry run can know it."""
+        counts = {table: len(run.table(table)) for table in self.reads}
+        return ", ".join(f"{n:,} {table.replace('_', ' ')}" for table, n in counts.items() if n)
 
     def prepare(self, run: RunFolder) -> Any:
         """Global knowledge that all shards need; must pickle. Called again when a killed run goes on."""

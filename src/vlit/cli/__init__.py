@@ -1,0 +1,76 @@
+"""The command line: one file per command, no logic of its own."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+#: Command -> where it is, and its line in the list. A module is imported when its command is called.
+COMMANDS = {
+    "demo": ("vlit.cli.demo:command", "the main job on 44 real photos: instruction set and report"),
+    "run": ("vlit.cli.run:command", "run a recipe; what is done already is skipped"),
+    "collect": ("vlit.cli.collect:command", "photos and annotations to scenes"),
+    "generate": ("vlit.cli.stages:generate", "scenes to instruction samples"),
+    "assess": ("vlit.cli.stages:assess", "samples to scores"),
+    "select": ("vlit.cli.stages:select", "scores to verdicts and the selected samples"),
+    "export": ("vlit.cli.stages:export", "selected samples to a training-data file"),
+    "show": ("vlit.cli.show:command", "one sample with everything behind it"),
+    "doctor": ("vlit.cli.doctor:command", "what is installed and usable, and how to enable the rest"),
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from vlit.data.errors import nearest
+
+            raise click.UsageError(f"no command {args[0]!r}; {nearest(args[0], COMMANDS)}", ctx) from None
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: vlit demo    Each command's --help shows one of its own.",
+)
+@click.version_option(package_name="vlit")
+def group() -> None:
+    """Annotated images in, measured vision-language instruction data out."""
+
+
+def main() -> None:
+    """Entry point: errors that a user can put right are printed without a traceback."""
+    from vlit.data.errors import VlitError
+
+    try:
+        sys.exit(group.main(standalone_mode=False) or 0)
+    except VlitError as error:
+        click.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.secho(
+            "\nstopped. Finished parts are kept: the same command goes on from there.", fg="yellow", err=True
+        )
+        sys.exit(130)

@@ -1,0 +1,26 @@
+"""``vlit collect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vlit.cli.common import dump, run_recipe, runs_option, set_option, workers_option
+from vlit.run.recipe import parse_recipe
+
+
+@click.command(epilog="Example: vlit collect ~/photos --name mine && vlit generate runs/mine")
+@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--name", help="Name of the run; the folder's name by default.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@set_option
+@runs_option
+@workers_option
+def command(
+    data: Path, name: str | None, seed: int, overrides: tuple[str, ...], runs: Path, workers: int | None
+) -> None:
+    """Start a run: read the photos and annotations in DATA, whatever of the known kinds lies there."""
+    source = {"kind": "auto", "path": str(data.resolve())}
+    values = {"name": name or data.resolve().name, "seed": seed, "collect": {"sources": [source]}}
+    run_recipe(parse_recipe(dump(values), base=Path.cwd(), overrides=overrides), runs, workers)

@@ -1,0 +1,31 @@
+"""``vlit run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vlit.cli.common import run_recipe, runs_option, set_option, show_plan, workers_option
+from vlit.run.recipe import load_recipe
+
+
+@click.command(epilog="Example: vlit run recipes/folder.yaml --data ~/photos --dry-run")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(exists=True), help="Use this folder of photos and annotations instead.")
+@click.option("--dry-run", is_flag=True, help="Print stages, counts and what would be skipped; do nothing.")
+@set_option
+@runs_option
+@workers_option
+def command(
+    recipe: Path, data: str | None, dry_run: bool, overrides: tuple[str, ...], runs: Path, workers: int | None
+) -> None:
+    """Run RECIPE. What is done already is skipped; a run that was stopped goes on where it was."""
+    if data is not None:
+        source = f"collect.sources=[{{kind: auto, path: {str(Path(data).resolve())!r}}}]"
+        overrides = (source, *overrides)
+    checked = load_recipe(recipe, overrides)
+    if dry_run:
+        show_plan(checked, runs)
+    else:
+        run_recipe(checked, runs, workers)

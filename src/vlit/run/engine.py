@@ -1,0 +1,237 @@
+"""The engine: runs a recipe's stages, skips what is done, goes on where a killed run stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence, Sized
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import vlit
+from vlit.data.errors import VlitError
+from vlit.data.schema import to_table
+from vlit.data.store import atomic, count_rows, part_path, unwritable, write_part
+from vlit.run.executor import run_jobs
+from vlit.run.fingerprint import code_digest, fingerprint
+from vlit.run.folder import TABLES, RunFolder
+from vlit.run.log import RunLog
+from vlit.run.progress import Progress
+from vlit.run.recipe import Recipe
+from vlit.run.record import StageRecord, read_record, write_record
+from vlit.run.stage import Output, Shard, Stage
+
+#: Key of the parts that ``finish`` writes.
+SET_KEY = "set"
+
+State = Literal["complete", "partly done", "to do"]
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What a run would do with one stage."""
+
+    stage: Stage[Any]
+    fingerprint: str
+    state: State
+    parts: int  #: parts that are already there
+    rows: dict[str, int] | None  #: rows of each table, when complete
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What a worker reports of one shard."""
+
+    key: str
+    rows: dict[str, int]
+    quarantined: int
+    seconds: float
+
+
+def fingerprints(recipe: Recipe) -> list[str]:
+    """The fingerprint of each stage: config, seed, code, files from outside, and the stages it reads from."""
+    prints: list[str] = []
+    writers: dict[str, str] = {}
+    for stage in recipe.stages:
+        # Every stage writes to the quarantine.
+        upstream = prints.copy() if "quarantine" in stage.reads else []
+        print_ = fingerprint(
+            stage.name,
+            stage.config.model_dump(mode="json"),
+            recipe.seed,
+            [code_digest(package) for package in stage.code],
+            sorted(stage.outside()),
+            upstream + [writers[table] for table in stage.reads if table in writers],
+        )
+        prints.append(print_)
+        writers.update(dict.fromkeys(stage.writes, print_))
+    return prints
+
+
+def plan(recipe: Recipe, run: RunFolder) -> list[StagePlan]:
+    """State of each stage. Reads the run folder, changes nothing."""
+    return _plan(recipe, run, fingerprints(recipe))
+
+
+def _plan(recipe: Recipe, run: RunFolder, prints: Sequence[str]) -> list[StagePlan]:
+    record = read_record(run.record)
+    plans: list[StagePlan] = []
+    for stage, print_ in zip(recipe.stages, prints, strict=True):
+        done = record.stages.get(stage.name)
+        parts = len(_parts(stage, run, print_))
+        if done and done.fingerprint == print_ and all((run.path / f).exists() for f in done.files):
+            plans.append(StagePlan(stage, print_, "complete", parts, done.rows))
+        else:
+            plans.append(StagePlan(stage, print_, "partly done" if parts else "to do", parts, None))
+    return plans
+
+
+def execute(
+    recipe: Recipe, run: RunFolder, *, workers: int | None = None, progress: Progress | None = None
+) -> list[StagePlan]:
+    """Run what is not done yet.
+
+    Args:
+        recipe: A checked recipe.
+        run: Its folder; made when absent.
+        workers: Processes; all cores by default.
+        progress: Told of everything that happens; silent by default.
+
+    Returns:
+        The plan after the run: every stage complete.
+
+    Raises:
+        VlitError: When the folder is in use or cannot be written, the disk is full, or a stage cannot go on.
+    """
+    progress = progress or Progress()
+    workers = workers or len(os.sched_getaffinity(0))
+    with _locked(run):
+        log = RunLog(run.path / "log.jsonl")
+        with atomic(run.path / "recipe.yaml") as temporary:
+            temporary.write_text(recipe.text, encoding="utf-8")
+        log.event("run started", name=recipe.name, seed=recipe.seed, workers=workers, version=vlit.__version__)
+        prints = fingerprints(recipe)
+        for step in _plan(recipe, run, prints):
+            if step.state == "complete":
+                progress.skipped(step.stage.name, step.rows or {})
+                log.event("stage skipped", stage=step.stage.name)
+            else:
+                _run_stage(step, recipe, run, workers, progress, log)
+        log.event("run finished")
+        return _plan(recipe, run, prints)
+
+
+def _run_stage(
+    step: StagePlan, recipe: Recipe, run: RunFolder, workers: int, progress: Progress, log: RunLog
+) -> None:
+    stage, started = step.stage, time.monotonic()
+    log.event("stage started", stage=stage.name, fingerprint=step.fingerprint, parts_there=step.parts)
+    progress.started(stage.name)
+    _forget(stage, recipe, run)
+    _remove_stale(stage, run, step.fingerprint)
+    context = stage.prepare(run)
+    shards = stage.shards(run)
+    progress.total(len(shards) if isinstance(shards, Sized) else None)
+
+    def missing() -> Iterator[Shard]:
+        for shard in shards:
+            if _is_done(stage, run, shard.key, step.fingerprint):
+                progress.advanced()
+            else:
+                yield shard
+
+    shared = (stage, context, run.path, step.fingerprint)
+    for result in run_jobs(_work, shared, missing(), workers):
+        progress.advanced()
+        log.event("shard done", stage=stage.name, shard=result.key, rows=result.rows,
+                  quarantined=result.quarantined, seconds=round(result.seconds, 3))  # fmt: skip
+    _commit(stage, stage.finish(run), run, SET_KEY, step.fingerprint)
+    rows = _complete(stage, recipe, run, step.fingerprint)
+    seconds = time.monotonic() - started
+    log.event("stage finished", stage=stage.name, rows=rows, seconds=round(seconds, 3))
+    progress.finished(stage.name, rows, seconds)
+
+
+def _work(shared: tuple[Stage[Any], Any, Path, str], shard: Shard) -> ShardResult:
+    stage, context, path, print_ = shared
+    started = time.monotonic()
+    output = stage.work(shard, context)
+    _commit(stage, output, RunFolder(path), shard.key, print_)
+    rows = {table: len(output.tables.get(table, ())) for table in stage.writes}
+    return ShardResult(shard.key, rows, len(output.quarantine), time.monotonic() - started)
+
+
+def _commit(stage: Stage[Any], output: Output, run: RunFolder, key: str, print_: str) -> None:
+    """Write a shard's parts. The last table of ``stage.writes`` comes last: it says that the shard is done."""
+    unknown = set(output.tables) - set(stage.writes)
+    if unknown:
+        raise ValueError(f"stage {stage.name!r} returned tables that it does not declare: {sorted(unknown)}")
+    if output.quarantine:
+        path = part_path(run.folder("quarantine"), f"{stage.name}-{key}", print_)
+        write_part(path, to_table(output.quarantine, TABLES["quarantine"]))
+    for table in stage.writes:
+        if table in output.tables or (table == stage.writes[-1] and key != SET_KEY):
+            path = part_path(run.folder(table), key, print_)
+            write_part(path, to_table(output.tables.get(table, ()), TABLES[table]))
+
+
+def _is_done(stage: Stage[Any], run: RunFolder, key: str, print_: str) -> bool:
+    return bool(stage.writes) and part_path(run.folder(stage.writes[-1]), key, print_).exists()
+
+
+def _parts(stage: Stage[Any], run: RunFolder, print_: str) -> list[Path]:
+    folders = [(t, "*") for t in stage.writes] + [("quarantine", f"{stage.name}-*")]
+    return sorted(p for t, keys in folders for p in run.folder(t).glob(part_path(Path(), keys, print_).name))
+
+
+def _remove_stale(stage: Stage[Any], run: RunFolder, print_: str) -> None:
+    """Remove parts of an earlier config or code, and files that a killed writer left half done."""
+    for table in stage.writes:
+        keep = part_path(Path(), "*", print_).name
+        for path in run.folder(table).glob("*"):
+            if not path.match(keep):
+                path.unlink()
+    for path in run.folder("quarantine").glob(f"*{stage.name}-*"):
+        if path.name.startswith(".") or not path.match(part_path(Path(), f"{stage.name}-*", print_).name):
+            path.unlink()
+
+
+def _complete(stage: Stage[Any], recipe: Recipe, run: RunFolder, print_: str) -> dict[str, int]:
+    """Record the stage as complete; returns the rows of its tables."""
+    rows = {table: len(run.table(table)) for table in stage.writes}
+    parts = _parts(stage, run, print_)
+    rows["quarantine"] = sum(count_rows(p) for p in parts if p.parent.name == "quarantine")
+    files = [os.path.relpath(f, run.path) for f in (*parts, *stage.files(run))]
+    stages = read_record(run.record).stages | {stage.name: StageRecord(print_, rows, files)}
+    write_record(run.record, recipe.name, recipe.seed, recipe.base, stages)
+    return rows
+
+
+def _forget(stage: Stage[Any], recipe: Recipe, run: RunFolder) -> None:
+    """Take the stage from the record before any of its parts is touched."""
+    stages = read_record(run.record).stages
+    if stages.pop(stage.name, None) is not None:
+        write_record(run.record, recipe.name, recipe.seed, recipe.base, stages)
+
+
+@contextlib.contextmanager
+def _locked(run: RunFolder) -> Iterator[None]:
+    """One process at a time in a run folder; the lock goes with the process, also when it is killed."""
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+        handle = (run.path / ".lock").open("w")
+    except OSError as error:
+        raise unwritable(error, run.path) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise VlitError(
+                "another process is working in this run folder",
+                where=str(run.path),
+                todo="wait for it, or give this run another name with --set name=...",
+            ) from None
+        yield

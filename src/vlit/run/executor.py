@@ -1,0 +1,89 @@
+"""Executors: the same shards give the same bytes, in this process or in a pool of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from vlit.data.errors import VlitError
+
+T = TypeVar("T")
+J = TypeVar("J")
+
+_shared: Any = None  # what this worker process was started with
+
+
+def run_jobs(work: Callable[[Any, J], T], shared: Any, jobs: Iterable[J], workers: int) -> Iterator[T]:
+    """Run ``work(shared, job)`` for all jobs; results come as they finish.
+
+    Args:
+        work: A function of a module (it is sent to other processes).
+        shared: Sent once to each worker, not with each job.
+        jobs: Taken as workers become free, so that a long iterable is never held whole.
+        workers: Processes; 1 runs everything in this one.
+
+    Raises:
+        VlitError: When a worker process died, e.g. killed for lack of memory.
+    """
+    if workers == 1:
+        for job in jobs:
+            yield work(shared, job)
+        return
+    context = multiprocessing.get_context("spawn")  # fork and Arrow's threads do not go together
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(shared,))
+    try:
+        pending: set[Future[T]] = set()
+        for job in jobs:
+            pending.add(pool.submit(_call, work, job))
+            if len(pending) >= workers * 2:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise VlitError(
+            "a worker process died",
+            todo="run again (finished parts are kept); if memory ran out, use --workers 1",
+        ) from error
+    except BaseException:
+        _stop(pool)
+        raise
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """Stop at once: nothing that workers are in the middle of is kept, and what is finished is safe."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(timeout=5)
+
+
+def _start(shared: Any) -> None:
+    global _shared
+    _shared = shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    """End with the parent, also when it was killed: an orphan would go on writing into the run."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _call(work: Callable[[Any, J], T], job: J) -> T:
+    return work(_shared, job)

@@ -1,0 +1,76 @@
+"""Progress: what a run tells while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import rich.progress
+from rich.console import Console
+
+
+class Progress:
+    """Is told of everything that happens in a run. This one keeps it to itself."""
+
+    def started(self, stage: str) -> None:
+        """A stage begins."""
+
+    def total(self, shards: int | None) -> None:
+        """How many shards it has; None where that shows only at its end."""
+
+    def advanced(self) -> None:
+        """One more shard is done."""
+
+    def finished(self, stage: str, rows: Mapping[str, int], seconds: float) -> None:
+        """The stage is complete."""
+
+    def skipped(self, stage: str, rows: Mapping[str, int]) -> None:
+        """The stage was complete before."""
+
+
+class Bars(Progress):
+    """A bar for the stage at work, and one line for each that is done."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = rich.progress.Progress(
+            rich.progress.TextColumn("  {task.description:<10}"),
+            rich.progress.BarColumn(bar_width=32),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TimeElapsedColumn(),
+            rich.progress.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = rich.progress.TaskID(0)
+
+    def __enter__(self) -> Bars:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def started(self, stage: str) -> None:
+        """Show a new bar."""
+        self._task = self._bar.add_task(stage, total=None)
+
+    def total(self, shards: int | None) -> None:
+        """Give the bar its length."""
+        self._bar.update(self._task, total=shards)
+
+    def advanced(self) -> None:
+        """Move the bar."""
+        self._bar.advance(self._task)
+
+    def finished(self, stage: str, rows: Mapping[str, int], seconds: float) -> None:
+        """Replace the bar by a line."""
+        self._bar.remove_task(self._task)
+        self._line("[green]✓[/]", stage, rows, f"{seconds:.1f} s")
+
+    def skipped(self, stage: str, rows: Mapping[str, int]) -> None:
+        """Say that nothing had to be done."""
+        self._line("[dim]=[/]", stage, rows, "already done")
+
+    def _line(self, mark: str, stage: str, rows: Mapping[str, int], note: str) -> None:
+        counts = ", ".join(f"{n:,} {table.replace('_', ' ')}" for table, n in rows.items() if n)
+        self._console.print(f"{mark} {stage:<10} {counts or 'files written'} [dim]({note})[/]")
