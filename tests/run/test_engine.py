@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+from stages import recipe
+
+from vlit.data.errors import VlitError
+from vlit.run.engine import execute, plan
+from vlit.run.folder import RunFolder
+
+
+def states(folder: RunFolder, **changes: int) -> list[str]:
+    return [p.state for p in plan(recipe(**changes), folder)]
+
+
+def content(folder: RunFolder) -> dict[str, bytes]:
+    tables = ("scenes", "samples", "quarantine")
+    return {str(p.relative_to(folder.path)): p.read_bytes() for t in tables for p in folder.folder(t).iterdir()}
+
+
+def test_a_second_run_does_nothing(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    before = {p: p.stat().st_mtime_ns for p in folder.path.rglob("*.parquet")}
+    execute(recipe(), folder, workers=1)
+    assert {p: p.stat().st_mtime_ns for p in folder.path.rglob("*.parquet")} == before
+    events = [orjson.loads(line)["event"] for line in (folder.path / "log.jsonl").read_bytes().splitlines()]
+    assert events.count("stage skipped") == 2
+
+
+def test_a_changed_config_redoes_that_stage_and_what_follows(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    assert states(folder, factor=3) == ["complete", "to do"]
+    assert states(folder, shards=5) == ["to do", "to do"]
+    assert states(folder, seed=2) == ["to do", "to do"]
+    execute(recipe(factor=3), folder, workers=1)
+    assert len(folder.samples.parts()) == 4, "parts of the earlier config are gone"
+
+
+@pytest.mark.slow
+def test_processes_write_the_same_bytes_as_one(tmp_path: Path) -> None:
+    one, two = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
+    execute(recipe(shards=9), one, workers=1)
+    execute(recipe(shards=9), two, workers=2)
+    assert content(one) == content(two)
+    assert any(name.startswith("quarantine/numbers-") for name in content(one))
+
+
+def test_a_failed_run_keeps_its_parts_and_goes_on(tmp_path: Path) -> None:
+    folder, whole = RunFolder(tmp_path / "r"), RunFolder(tmp_path / "w")
+    with pytest.raises(VlitError, match="shard 2 cannot be made"):
+        execute(recipe(fail_at=2), folder, workers=1)
+    assert len(folder.scenes.parts()) == 2
+    execute(recipe(), folder, workers=1)
+    execute(recipe(), whole, workers=1)
+    assert content(folder) == content(whole)
+
+
+def test_a_lost_part_is_made_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    whole = content(folder)
+    folder.scenes.parts()[1].unlink()
+    assert states(folder)[0] == "partly done"
+    execute(recipe(), folder, workers=1)
+    assert content(folder) == whole
+
+
+def test_a_lost_file_of_finish_is_made_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    (folder.path / "double.txt").unlink()
+    assert states(folder) == ["complete", "partly done"]
+    execute(recipe(), folder, workers=1)
+    assert (folder.path / "double.txt").read_text() == "4"
+
+
+def test_half_written_files_are_cleared_away(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    folder.scenes.parts()[0].unlink()
+    left = folder.folder("scenes") / ".00000-abc.parquet.123.tmp"
+    left.write_bytes(b"half")
+    execute(recipe(), folder, workers=1)
+    assert not left.exists()
+
+
+def test_two_processes_cannot_work_in_one_folder(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    folder.path.mkdir()
+    code = (
+        "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True);"
+        "sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder.path / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout and holder.stdout.readline() == b"held\n"
+    with pytest.raises(VlitError, match="another process is working"):
+        execute(recipe(), folder, workers=1)
+    holder.communicate()
+    execute(recipe(), folder, workers=1)
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    folder.record.write_text('{"stages": 1}')
+    with pytest.raises(VlitError, match="record is damaged"):
+        plan(recipe(), folder)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VlitError, match=r"cannot write here[\s\S]*choose another with --runs"):
+        execute(recipe(), RunFolder(tmp_path / "file" / "r"), workers=1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(disk)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
+    folder = RunFolder(disk / "r")
+    try:
+        with pytest.raises(VlitError, match=r"the disk is full[\s\S]*free some space"):
+            execute(recipe(shards=40), folder, workers=1)
+        assert 0 < len(folder.scenes.parts()) < 40
+        assert not list(folder.path.rglob("*.tmp"))
+        subprocess.run(["mount", "-o", "remount,size=10m", str(disk)], check=True)
+        execute(recipe(shards=40), folder, workers=1)
+        assert len(folder.samples) == 40
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

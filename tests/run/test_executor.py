@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from vlit.data.errors import VlitError
+from vlit.run.executor import run_jobs
+
+
+def add(shared: int, job: int) -> int:
+    return shared + job
+
+
+def die(shared: None, job: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return job
+
+
+def complain(shared: None, job: int) -> int:
+    raise VlitError("no good", where="job", todo="another")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_jobs_are_done(workers: int) -> None:
+    assert sorted(run_jobs(add, 10, range(20), workers)) == list(range(10, 30))
+
+
+def test_jobs_are_taken_as_workers_become_free() -> None:
+    taken = []
+
+    def jobs():  # type: ignore[no-untyped-def]
+        for i in range(50):
+            taken.append(i)
+            yield i
+
+    results = run_jobs(add, 0, jobs(), 2)
+    next(results)
+    assert len(taken) <= 8
+    results.close()
+
+
+def test_a_worker_that_dies_is_an_error_not_a_hang() -> None:
+    with pytest.raises(VlitError, match="worker process died"):
+        list(run_jobs(die, None, range(3), 2))
+
+
+def test_errors_keep_their_parts_on_the_way_from_a_worker() -> None:
+    with pytest.raises(VlitError) as caught:
+        list(run_jobs(complain, None, range(3), 2))
+    assert (caught.value.what, caught.value.where, caught.value.todo) == ("no good", "job", "another")
+
+
+def sleep(shared: None, job: int) -> int:
+    time.sleep(60)
+    return job
+
+
+def test_stopping_early_ends_the_workers() -> None:
+    started = time.monotonic()
+    results = run_jobs(sleep, None, range(4), 2)
+    signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    signal.setitimer(signal.ITIMER_REAL, 2)
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    assert time.monotonic() - started < 20
