@@ -94,10 +94,13 @@ def test_half_written_files_are_cleared_away(tmp_path: Path) -> None:
 def test_two_processes_cannot_work_in_one_folder(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "r")
     folder.path.mkdir()
-    code = (
-        "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True);"
-        "sys.stdin.read()"
-    )
+    code = """if True:
+        import fcntl, sys
+        handle = open(sys.argv[1], "w")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        print("held", flush=True)
+        sys.stdin.read()
+    """
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(folder.path / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -142,3 +145,9 @@ def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(tmp_path: P
         assert len(folder.samples) == 40
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_run_can_stop_after_a_stage(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1, until="numbers")
+    assert states(folder) == ["complete", "to do"]

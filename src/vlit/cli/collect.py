@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from vlit.cli.common import dump, run_recipe, runs_option, set_option, workers_option
-from vlit.run.recipe import parse_recipe
+from vlit.cli.common import run_recipe, runs_option, set_option, workers_option
+from vlit.run.recipe import dump, parse_recipe
 
 
 @click.command(epilog="Example: vlit collect ~/photos --name mine && vlit generate runs/mine")

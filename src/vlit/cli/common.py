@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from vlit.data.errors import VlitError
 from vlit.run.engine import execute, plan
 from vlit.run.folder import RunFolder
 from vlit.run.progress import Bars
-from vlit.run.recipe import STAGES, Recipe, parse_recipe
+from vlit.run.recipe import Recipe, dump, parse_recipe
 from vlit.run.record import read_record
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,15 +35,15 @@ set_option = click.option(
 )
 
 
-def run_recipe(recipe: Recipe, runs: Path, workers: int | None) -> RunFolder:
+def run_recipe(recipe: Recipe, runs: Path, workers: int | None, until: str | None = None) -> RunFolder:
     """Run a recipe with progress bars; prints where the results are."""
     folder = RunFolder(runs / recipe.name)
     started = time.monotonic()
     with Bars(console) as bars:
-        execute(recipe, folder, workers=workers, progress=bars)
+        execute(recipe, folder, workers=workers, progress=bars, until=until)
     console.print(f"[bold]{folder.path}[/] [dim]({time.monotonic() - started:.1f} s)[/]")
     report = folder.path / "report" / "index.html"
-    if report.exists() and any(stage.name == "report" for stage in recipe.stages):
+    if report.exists() and until is None:
         console.print(f"report: [bold]{report.resolve()}[/]")
     return folder
 
@@ -66,7 +66,7 @@ def show_plan(recipe: Recipe, runs: Path) -> None:
 def run_stage(stage: str, run: Path, overrides: Iterable[str], workers: int | None) -> RunFolder:
     """Run one stage, and whatever before it is not done, in an existing run folder.
 
-    The run's recipe is kept and the stage added to it; later stages of the recipe are left for a later command.
+    The stage is added to the run's recipe where it is not there; stages after it are left for a later command.
     """
     path = run / "recipe.yaml"
     if not path.exists():
@@ -75,16 +75,8 @@ def run_stage(stage: str, run: Path, overrides: Iterable[str], workers: int | No
             where=str(run),
             todo=f"make one first: vlit collect PHOTOS --name {run.name}",
         )
-    text = path.read_text(encoding="utf-8")
-    values = yaml.safe_load(text)
-    values.setdefault(stage, {})
-    names = STAGES.names()
-    wanted = {k: v for k, v in values.items() if k not in names or names.index(k) <= names.index(stage)}
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values.setdefault(stage, None)
     base = Path(read_record(run / "run.json").base or run)
-    recipe = parse_recipe(dump(wanted), base=base, where=str(path), overrides=overrides)
-    return run_recipe(recipe, run.parent, workers)
-
-
-def dump(values: Mapping[str, Any]) -> str:
-    """A recipe as YAML text, keys in the order given."""
-    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+    recipe = parse_recipe(dump(values), base=base, where=str(path), overrides=overrides)
+    return run_recipe(recipe, run.parent, workers, until=stage)

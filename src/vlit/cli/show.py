@@ -62,9 +62,8 @@ def _show_sample(sample: Sample, folder: RunFolder) -> None:
         value = "  -  " if score.value is None else f"{score.value:.3f}"
         console.print(f"    score  {score.indicator:<22} {value}  [dim]{escape(score.reason or '')}[/]")
     origin = sample.provenance
-    console.print(
-        f"     made  {sample.paradigm}, {origin.recipe}, templates {', '.join(origin.templates) or '-'}, seed {origin.seed}"
-    )
+    templates = ", ".join(origin.templates) or "none"
+    console.print(f"     made  {sample.paradigm}, {origin.recipe}, templates {templates}, seed {origin.seed}")
     console.print(f"  licence  {escape(origin.licence or 'unknown')}")
     for scene_id in origin.scenes:
         for scene in folder.scenes.find(id=scene_id):
@@ -72,9 +71,8 @@ def _show_sample(sample: Sample, folder: RunFolder) -> None:
 
 
 def _show_scene(scene: Scene, only: set[str] | None = None) -> None:
-    console.print(
-        f"    scene  [bold]{escape(scene.id)}[/] from {escape(scene.source)}, {escape(scene.attribution or 'no attribution')}"
-    )
+    attribution = escape(scene.attribution or "no attribution")
+    console.print(f"    scene  [bold]{escape(scene.id)}[/] from {escape(scene.source)}, {attribution}")
     lines = [(c.id, f'"{c.text}"') for c in scene.captions]
     lines += [(o.id, f"{o.label}{' (crowd)' if o.crowd else ''} at {_text(o.box)}") for o in scene.objects]
     lines += [(r.id, f'"{r.phrase}" at {_text(r.box)}') for r in scene.regions]

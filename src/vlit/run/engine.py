@@ -90,8 +90,13 @@ def _plan(recipe: Recipe, run: RunFolder, prints: Sequence[str]) -> list[StagePl
 
 
 def execute(
-    recipe: Recipe, run: RunFolder, *, workers: int | None = None, progress: Progress | None = None
-) -> list[StagePlan]:
+    recipe: Recipe,
+    run: RunFolder,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    until: str | None = None,
+) -> None:
     """Run what is not done yet.
 
     Args:
@@ -99,9 +104,7 @@ def execute(
         run: Its folder; made when absent.
         workers: Processes; all cores by default.
         progress: Told of everything that happens; silent by default.
-
-    Returns:
-        The plan after the run: every stage complete.
+        until: The last stage to run; all by default.
 
     Raises:
         VlitError: When the folder is in use or cannot be written, the disk is full, or a stage cannot go on.
@@ -120,8 +123,9 @@ def execute(
                 log.event("stage skipped", stage=step.stage.name)
             else:
                 _run_stage(step, recipe, run, workers, progress, log)
+            if step.stage.name == until:
+                break
         log.event("run finished")
-        return _plan(recipe, run, prints)
 
 
 def _run_stage(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,8 @@ def parse_recipe(text: str, *, base: Path, where: str = "recipe", overrides: Ite
     overrides = list(overrides)
     for override in overrides:
         _override(values, override)
+    if overrides:  # the run keeps the recipe as it was run, not as it was written
+        text = f"# changed by --set {' --set '.join(overrides)}\n" + dump(values)
     stages = {name: values.pop(name) for name in STAGES.names() if name in values}
     mistakes: list[str] = []
 
@@ -92,9 +94,12 @@ def parse_recipe(text: str, *, base: Path, where: str = "recipe", overrides: Ite
     setting = Setting(seed=head.seed, base=base)
     ready = [STAGES.load(name)(config, setting) for name, config in configs.items()]
     _check_flow(ready, where)
-    if overrides:
-        text = text.rstrip("\n") + "".join(f"\n# --set {o}" for o in overrides) + "\n"
     return Recipe(name=head.name, seed=head.seed, text=text, base=base, stages=ready)
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """A recipe as YAML text, keys in the order given."""
+    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
 
 
 def _parse(text: str, where: str) -> tuple[yaml.Node, dict[str, Any]]:

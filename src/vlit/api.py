@@ -1,0 +1,134 @@
+"""The main job from Python: scenes, samples and scores as objects, in memory and in this process.
+
+For sets that do not fit in memory, or to go on after a kill, run a recipe (``vlit run``) instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar, overload
+
+from vlit.data.sample import Sample
+from vlit.data.scene import Row, Scene
+from vlit.data.score import Quarantined, Score, SetScore, Verdict
+from vlit.run.folder import RunFolder
+
+R = TypeVar("R", bound=Row)
+
+
+class _Rows(Sequence[R], Generic[R]):
+    """An immutable sequence of rows."""
+
+    def __init__(self, rows: Iterable[R]) -> None:
+        self._rows = tuple(rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> R: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[R]: ...
+    def __getitem__(self, index: int | slice) -> R | Sequence[R]:
+        return self._rows[index]
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} {type(self).__name__.lower()}>"
+
+
+class Scenes(_Rows[Scene]):
+    """Images with everything known about them.
+
+    Attributes:
+        quarantine: What could not be used, with file, record, field and reason.
+    """
+
+    def __init__(self, rows: Iterable[Scene], quarantine: Iterable[Quarantined] = ()) -> None:
+        super().__init__(rows)
+        self.quarantine = tuple(quarantine)
+
+    @classmethod
+    def from_folder(cls, path: str | Path) -> Scenes:
+        """Read a folder of photos with whatever known annotation files lie in it.
+
+        Raises:
+            VlitError: When nothing in it can be used.
+        """
+        from vlit.collect.stage import collect_folder
+
+        return cls(*collect_folder(Path(path)))
+
+    @classmethod
+    def from_run(cls, path: str | Path) -> Scenes:
+        """The scenes of a run folder."""
+        run = RunFolder(Path(path))
+        return cls(run.scenes, run.quarantine)
+
+    def adapt(self, *, seed: int = 0, **config: Any) -> Samples:
+        """Make samples from the annotations; ``config`` as under ``generate.adapt`` of a recipe."""
+        from vlit.generate.adapt import AdaptConfig, adapt
+
+        return Samples(adapt(self, AdaptConfig.model_validate(config), seed), self)
+
+
+class Samples(_Rows[Sample]):
+    """Training records.
+
+    Attributes:
+        scenes: What they were made from; indicators check their claims against it.
+        quarantine: Records that could not be read.
+    """
+
+    def __init__(
+        self, rows: Iterable[Sample], scenes: Iterable[Scene] = (), quarantine: Iterable[Quarantined] = ()
+    ) -> None:
+        super().__init__(rows)
+        self.scenes = scenes if isinstance(scenes, Scenes) else Scenes(scenes)
+        self.quarantine = tuple(quarantine)
+
+    @classmethod
+    def from_run(cls, path: str | Path) -> Samples:
+        """All samples of a run folder, with their scenes."""
+        return cls(RunFolder(Path(path)).samples, Scenes.from_run(path))
+
+    @classmethod
+    def from_llava(cls, path: str | Path, image_root: str | Path) -> Samples:
+        """Read LLaVA JSON; records that cannot be used are in ``quarantine``."""
+        from vlit.formats.llava_read import read_llava
+
+        found = list(read_llava(Path(path), Path(image_root)))
+        return cls(
+            (s for s in found if isinstance(s, Sample)),
+            quarantine=(q for q in found if isinstance(q, Quarantined)),
+        )
+
+    def assess(self, indicators: Mapping[str, Any] | None = None) -> Scores:
+        """Score every sample; ``indicators`` as under ``assess.indicators`` of a recipe."""
+        from vlit.assess.stage import assess
+
+        return Scores(*assess(self, self.scenes, indicators), samples=self)
+
+
+class Scores(_Rows[Score]):
+    """Sample x indicator -> number.
+
+    Attributes:
+        of_set: One number per set-level indicator.
+        samples: What was scored.
+    """
+
+    def __init__(self, rows: Iterable[Score], of_set: Iterable[SetScore], samples: Samples) -> None:
+        super().__init__(rows)
+        self.of_set, self.samples = tuple(of_set), samples
+
+    def of(self, sample: str) -> dict[str, Score]:
+        """Scores of one sample by indicator."""
+        return {score.indicator: score for score in self if score.sample == sample}
+
+    def select(self, *, seed: int = 0, **config: Any) -> list[Verdict]:
+        """Verdicts in the order of the samples; ``config`` as under ``select`` of a recipe."""
+        from vlit.select.rules import SelectConfig
+        from vlit.select.stage import select
+
+        return select(self.samples, self, SelectConfig.model_validate(config), seed)
