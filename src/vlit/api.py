@@ -97,7 +97,7 @@ class Samples(_Rows[Sample]):
         """Read LLaVA JSON; records that cannot be used are in ``quarantine``."""
         from vlit.formats.llava_read import read_llava
 
-        found = list(read_llava(Path(path), Path(image_root)))
+        found = list(read_llava(Path(path), str(image_root)))
         return cls(
             (s for s in found if isinstance(s, Sample)),
             quarantine=(q for q in found if isinstance(q, Quarantined)),

@@ -20,6 +20,7 @@ STAGES = Registry(
     "vlit.stages",
     {
         "collect": "vlit.collect.stage:CollectStage",
+        "load": "vlit.formats.load:LoadStage",
         "generate": "vlit.generate.stage:GenerateStage",
         "assess": "vlit.assess.stage:AssessStage",
         "select": "vlit.select.stage:SelectStage",
@@ -229,5 +230,12 @@ def _check_flow(stages: Sequence[Stage[Any]], where: str) -> None:
                     f"the stage {stage.name!r} reads the table {table!r}, which no stage before it writes",
                     where=where,
                     todo=f"add the stage that writes {table!r} to the recipe",
+                )
+        for table in stage.writes:
+            if table in made:
+                raise VlitError(
+                    f"{stage.name!r} and a stage before it both write the table {table!r}",
+                    where=where,
+                    todo="keep one of them, or make two runs",
                 )
         made.update(stage.writes)
