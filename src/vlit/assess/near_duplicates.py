@@ -1,0 +1,200 @@
+"""Hygiene: responses that nearly repeat an earlier one, wherever they stand.
+
+A response of at least ``min_words`` words (marks and case apart) is the set of its word 3-shingles. Its
+MinHash signature has 64 values of 32 bits: the least of ``(a_i x + b_i) mod 2^61 - 1`` over the shingles'
+hashes ``x`` (Broder 1997). Signatures that agree in one of 16 bands of 4 values are candidates; the value is
+the highest share of agreeing signature values with an earlier response, an estimate of the Jaccard similarity
+with a standard error of at most 0.0625. Identical responses have 1. Below ``floor`` nothing is reported and
+the value is 0: at a similarity of 0.5 two thirds of the pairs become candidates, at 0.7 99 %, at 0.8 all but
+2 in 10,000.
+
+In a crowd of candidates each response is compared with the first and the ``_NEIGHBOURS`` latest of its band
+only, which keeps a set of many copies linear.
+
+Memory: 272 bytes for each *distinct* long response during the pass (280 MB for a million); afterwards 28
+bytes and an id for each that repeats or is repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pydantic
+
+from vlit.assess.indicator import Indicator
+from vlit.data.sample import Sample
+from vlit.data.scene import Scene
+from vlit.data.score import Score
+from vlit.data.seeds import draw
+from vlit.language.tokens import words
+from vlit.run.stage import Config
+
+U64: TypeAlias = npt.NDArray[np.uint64]
+U32: TypeAlias = npt.NDArray[np.uint32]
+
+_VALUES, _BANDS, _NEIGHBOURS, _BATCH = 64, 16, 4, 2048
+_ROWS = _VALUES // _BANDS
+_MERSENNE = np.uint64((1 << 61) - 1)
+
+
+class NearDuplicateConfig(Config):
+    """What is compared and what is reported."""
+
+    min_words: int = pydantic.Field(default=8, ge=3)  #: shorter responses are alike by nature
+    floor: float = pydantic.Field(default=0.5, ge=0, le=1)  #: similarities below it count as none
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Long responses that have a like one: text hash -> (similarity, its id); and who had a text first."""
+
+    similar: Mapping[int, tuple[float, str]]
+    first: Mapping[int, str]
+
+
+class NearDuplicate(Indicator[NearDuplicateConfig]):
+    """Highest similarity of the response to that of an earlier sample, 0 to 1."""
+
+    name: ClassVar[str] = "near_duplicate"
+    principle = "hygiene"
+    direction = "lower is better"
+    Config = NearDuplicateConfig
+
+    def fit(self) -> _Pass:
+        """Collect signatures of all long responses."""
+        return _Pass(self.config)
+
+    def score(self, samples: Sequence[Sample], scenes: Mapping[str, Scene], state: Matches) -> Iterator[Score]:
+        """Look each response up among those that have a like one."""
+        for sample in samples:
+            tokens = response_words(sample)
+            if len(tokens) < self.config.min_words:
+                yield self.of(sample, None, f"the response has fewer than {self.config.min_words} words")
+                continue
+            key = text_hash(tokens)
+            first = state.first.get(key, sample.id)
+            if first != sample.id:
+                yield self.of(sample, 1.0, f"the same response as {first}")
+                continue
+            value, other = state.similar.get(key, (0.0, ""))
+            yield self.of(sample, value, f"the response is {value:.0%} like that of {other}" if other else None)
+
+
+class _Pass:
+    """Signatures of distinct responses in the order of their first appearance."""
+
+    def __init__(self, config: NearDuplicateConfig) -> None:
+        self._config = config
+        self._index: dict[int, int] = {}
+        self._ids: list[str] = []
+        self._repeated: set[int] = set()
+        self._waiting: list[array[int]] = []
+        self._signatures: list[U32] = []
+
+    def add(self, sample: Sample) -> None:
+        tokens = response_words(sample)
+        if len(tokens) < self._config.min_words:
+            return
+        key = text_hash(tokens)
+        if key in self._index:
+            self._repeated.add(key)
+            return
+        self._index[key] = len(self._ids)
+        self._ids.append(sample.id)
+        self._waiting.append(array("I", [zlib.crc32(w.encode()) for w in tokens]))
+        if len(self._waiting) == _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._signatures.append(signatures(self._waiting))
+            self._waiting = []
+
+    def state(self) -> Matches:
+        self._flush()
+        if not self._signatures:
+            return Matches({}, {})
+        best, other = closest(np.concatenate(self._signatures))
+        keys = list(self._index)
+        similar = {
+            keys[i]: (float(best[i]), self._ids[other[i]])
+            for i in np.flatnonzero(best >= self._config.floor).tolist()
+        }
+        return Matches(similar, {key: self._ids[self._index[key]] for key in sorted(self._repeated)})
+
+
+def response_words(sample: Sample) -> list[str]:
+    """Words and numbers of all responses, without marks."""
+    return [w for w in words(sample.text_of("assistant")) if w[0].isalnum()]
+
+
+def text_hash(tokens: Sequence[str]) -> int:
+    """A hash of a response that is the same in every process."""
+    return int.from_bytes(hashlib.blake2b(" ".join(tokens).encode(), digest_size=8).digest(), "big")
+
+
+def _constants() -> tuple[U64, U64]:
+    a = [draw(0, "minhash", "a", str(i)) % ((1 << 29) - 1) + 1 for i in range(_VALUES)]
+    b = [draw(0, "minhash", "b", str(i)) % ((1 << 61) - 1) for i in range(_VALUES)]
+    return np.array(a, np.uint64), np.array(b, np.uint64)
+
+
+def signatures(texts: Sequence[array[int]]) -> U32:
+    """MinHash signatures, shape (texts, 64); a text is the 32-bit hashes of its words, at least three."""
+    lengths = np.array([len(t) for t in texts])
+    flat = np.concatenate([np.frombuffer(t, np.uint32) for t in texts]).astype(np.uint64)
+    ends = np.cumsum(lengths)
+    inside = np.ones(len(flat) - 2, bool)  # a shingle must not reach into the next text
+    inside[ends[:-1] - 1] = inside[ends[:-1] - 2] = False
+    with np.errstate(over="ignore"):
+        mixed = (flat[:-2] * np.uint64(0x9E3779B97F4A7C15) ^ flat[1:-1]) * np.uint64(0xC2B2AE3D27D4EB4F) ^ flat[
+            2:
+        ]
+        mixed = (mixed ^ mixed >> np.uint64(31)) * np.uint64(0xD6E8FEB86659FD93)
+    shingles = (mixed >> np.uint64(32))[inside]
+    starts = np.concatenate([[0], np.cumsum(lengths - 2)[:-1]])
+    a, b = _constants()
+    out = np.empty((len(texts), _VALUES), np.uint32)
+    for i in range(_VALUES):  # a is below 2^29 and x below 2^32, so a x + b stays below 2^62
+        out[:, i] = np.minimum.reduceat((shingles * a[i] + b[i]) % _MERSENNE, starts) & np.uint64(0xFFFFFFFF)
+    return out
+
+
+def closest(signature: U32) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """For each row the highest share of equal values with an earlier row that shares a band, and that row.
+
+    Returns:
+        Shares, shape (n,), 0 where no earlier row shares a band; rows, shape (n,), -1 there.
+    """
+    n = len(signature)
+    best, other = np.zeros(n, np.float32), np.full(n, -1, np.int64)
+    for band in range(_BANDS):
+        columns = np.ascontiguousarray(signature[:, band * _ROWS : (band + 1) * _ROWS])
+        keys = columns.view(np.dtype((np.void, columns.dtype.itemsize * _ROWS))).ravel()
+        _, group = np.unique(keys, return_inverse=True)
+        order = np.argsort(group, kind="stable")  # within a group rows stay in their order
+        ranked = group[order]
+        begins = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+        leader = np.repeat(order[begins], np.diff(np.r_[begins, n]))
+        _improve(signature, best, other, order, leader)
+        for back in range(1, min(_NEIGHBOURS, n - 1) + 1):
+            together = ranked[back:] == ranked[:-back]
+            _improve(signature, best, other, order[back:][together], order[:-back][together])
+    return best, other
+
+
+def _improve(signature: U32, best: Any, other: Any, later: Any, earlier: Any) -> None:
+    pairs = later != earlier
+    later, earlier = later[pairs], earlier[pairs]
+    for start in range(0, len(later), 65_536):  # bounds the comparison to 32 MB
+        i, j = later[start : start + 65_536], earlier[start : start + 65_536]
+        share = (signature[i] == signature[j]).mean(axis=1, dtype=np.float32)
+        better = share > best[i]
+        best[i[better]], other[i[better]] = share[better], j[better]

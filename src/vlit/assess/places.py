@@ -1,0 +1,122 @@
+"""Claims about places: boxes written with a label, "to the left of", "in the upper right of the image".
+
+Boxes: four numbers in brackets beside one label, in the answer or its question, must overlap an object of
+that label with an intersection over union of at least 0.5. Texts give fractions of the image or of the padded
+square; either may fit. Sides and corners are judged by the centres of boxes where only one object of the
+label is there, with a margin of a tenth of the image: what is nearly in the middle is neither left nor right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from vlit.assess.answers import Question
+from vlit.assess.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, contradicted
+from vlit.data.boxes import find_boxes, format_box, from_normalised, from_padded_square
+from vlit.data.scene import Object
+from vlit.language.mentions import Mention
+
+_SIDE_OF = re.compile(
+    r"\s*(?:\w+\s+){0,3}?(?:to|on)\s+the\s+(left|right)(?:[\s-]+(?:hand\s+)?side)?\s+of\s+(?:an?|the)?\s*$",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(
+    r"\b(?:in|on|at|near|towards?)\s+the\s+((?:(?:far|very|upper|lower|top|bottom|left|right)[\s-]*){1,3})"
+    r"(?:(?:hand|side|part|half|corner|edge|area|portion|section)\s*)*(?:of\s+the\s+(?:image|picture|photo|frame|scene)"
+    r"|\s*(?=[.,;]|$))",
+    re.IGNORECASE,
+)
+_MARGIN, _OVERLAP, _SLACK = 0.1, 0.5, 0.01
+
+
+def judge_places(facts: Facts, question: Question, answer: str, mentions: list[Mention]) -> Iterator[Judgement]:
+    """Judge the boxes and places of an answer; ``mentions`` are those of the answer."""
+    yield from _boxes(facts, question, answer, mentions)
+    plain = [m for m in mentions if m.relation != "broader" and not m.plural]
+    for a, b in zip(plain, plain[1:], strict=False):
+        side = _SIDE_OF.fullmatch(answer, a.end, b.start)
+        if side:
+            yield _side(facts, a, b, side[1].lower())
+    for place in _PLACE.finditer(answer):
+        subject = _subject(answer, place, plain)
+        if subject is not None:
+            yield _place(facts, subject, place[1].lower())
+
+
+def _boxes(facts: Facts, question: Question, answer: str, mentions: list[Mention]) -> Iterator[Judgement]:
+    said = find_boxes(answer)
+    boxes = said or find_boxes(question.text)
+    if len(boxes) != 1:
+        return
+    named = mentions or list(question.mentions) if said else mentions
+    labels = {m.label for m in named if m.relation != "broader"}
+    if len(labels) == 1:
+        yield _box(facts, labels.pop(), boxes[0])
+
+
+def _box(facts: Facts, label: str, values: tuple[float, float, float, float]) -> Judgement:
+    found = facts.objects.get(label, [])
+    if not found or any(o.crowd for o in found):
+        return UNVERIFIABLE
+    shown = format_box(values)
+    if min(values) < -_SLACK or max(values) > 1 + _SLACK:
+        return contradicted(f"gives the box {shown} for {label!r}; it is not inside the image")
+    size = facts.scene.image.width, facts.scene.image.height
+    readings = (from_normalised(values, *size), from_padded_square(values, *size))
+    if any(o.box.iou(box) >= _OVERLAP for o in found for box in readings):
+        return SUPPORTED
+    if label not in facts.searched:
+        return UNVERIFIABLE
+    return contradicted(f"gives the box {shown} for {label!r}; no {label} of the annotations is there")
+
+
+def _only(facts: Facts, mention: Mention) -> Object | None:
+    found = facts.objects.get(mention.label, [])
+    return found[0] if len(found) == 1 and facts.exact(mention.label) == 1 else None
+
+
+def _side(facts: Facts, a: Mention, b: Mention, side: str) -> Judgement:
+    first, second = _only(facts, a), _only(facts, b)
+    if first is None or second is None or a.label == b.label:
+        return UNVERIFIABLE
+    apart = (second.box.center[0] - first.box.center[0]) / facts.scene.image.width
+    left = apart if side == "left" else -apart
+    if abs(left) < _MARGIN:
+        return UNVERIFIABLE
+    if left > 0:
+        return SUPPORTED
+    return contradicted(f"says that the {a.text} is to the {side} of the {b.text}; it is on the other side")
+
+
+def _subject(answer: str, place: re.Match[str], mentions: list[Mention]) -> Mention | None:
+    """The mention before a place in the same clause, or the first one after a place that opens the sentence."""
+    before = [m for m in mentions if m.end <= place.start()]
+    if before and not re.search(r"[.;!?\n,]|\band\b", answer[before[-1].end : place.start()]):
+        return before[-1]
+    opens = not re.search(r"[^\s]", re.split(r"[.;!?\n]", answer[: place.start()])[-1])
+    behind = [m for m in mentions if m.start >= place.end()]
+    if opens and behind and not re.search(r"[.;!?\n]", answer[place.end() : behind[0].start]):
+        return behind[0]
+    return None
+
+
+def _place(facts: Facts, subject: Mention, place: str) -> Judgement:
+    found = _only(facts, subject)
+    if found is None:
+        return UNVERIFIABLE
+    x, y = found.box.center
+    across, down = x / facts.scene.image.width - 0.5, y / facts.scene.image.height - 0.5
+    wrong = (
+        ("left" in place and across > _MARGIN)
+        or ("right" in place and across < -_MARGIN)
+        or (("top" in place or "upper" in place) and down > _MARGIN)
+        or (("bottom" in place or "lower" in place) and down < -_MARGIN)
+    )
+    where = f"{x / facts.scene.image.width:.0%} across and {y / facts.scene.image.height:.0%} down"
+    name = " ".join(place.split())
+    return (
+        contradicted(f"puts the {subject.text} in the {name}; its box is centred {where}")
+        if wrong
+        else SUPPORTED
+    )

@@ -1,0 +1,54 @@
+"""All indicators. A new one is a new file and one line here, or an entry point ``vlit.indicators``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+
+from vlit.assess.indicator import AnyIndicator, Indicator
+from vlit.data.errors import VlitError, nearest
+from vlit.data.registry import Registry
+
+INDICATORS = Registry(
+    "vlit.indicators",
+    {
+        "text_readability": "vlit.assess.readability:TextReadability",
+        "image_readability": "vlit.assess.image_readability:ImageReadability",
+        "grounded_correctness": "vlit.assess.grounding:GroundedCorrectness",
+        "exact_duplicate": "vlit.assess.exact_duplicates:ExactDuplicate",
+        "near_duplicate": "vlit.assess.near_duplicates:NearDuplicate",
+        "task_balance": "vlit.assess.balance:TaskBalance",
+    },
+)
+
+
+def embedded() -> list[str]:
+    """Names of the indicators that need no model weights, in the order of the registry."""
+    return [name for name in INDICATORS.names() if not INDICATORS.load(name).models]
+
+
+def make(chosen: Mapping[str, Mapping[str, Any] | None] | None, seed: int = 0) -> list[AnyIndicator]:
+    """Indicators by name with their configs, sorted by name; all embedded ones for ``None``.
+
+    Raises:
+        VlitError: For an unknown name, or a config that the indicator does not take.
+    """
+    wanted = dict.fromkeys(embedded()) if chosen is None else chosen
+    return [_make(name, wanted[name] or {}, seed) for name in sorted(wanted)]
+
+
+def _make(name: str, values: Mapping[str, Any], seed: int) -> AnyIndicator:
+    kind: type[Indicator[Any]] = INDICATORS.load(name)
+    try:
+        return kind(kind.Config.model_validate(dict(values)), seed)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        unknown = first["type"] == "extra_forbidden"
+        raise VlitError(
+            f"the indicator {name!r} has no option {key!r}" if unknown else f"{key}: {first['msg']}",
+            where=f"assess.indicators.{name}",
+            todo=nearest(key, kind.Config.model_fields) if unknown else "",
+        ) from None

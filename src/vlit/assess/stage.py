@@ -1,0 +1,140 @@
+"""The assess stage: samples and scenes in, scores and set scores out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow.parquet as pq
+
+from vlit.assess.indicator import AnyIndicator, Fit
+from vlit.assess.registry import make
+from vlit.data.sample import Sample
+from vlit.data.scene import Scene
+from vlit.data.schema import from_table
+from vlit.data.score import Score, SetScore
+from vlit.data.store import part_key, read_part
+from vlit.run.folder import RunFolder
+from vlit.run.stage import Config, Output, Setting, Shard, Stage
+
+
+class AssessConfig(Config):
+    """Which indicators, each with its options (null for none); by default all that need no model weights."""
+
+    indicators: dict[str, dict[str, Any] | None] | None = None
+
+
+def assess(
+    samples: Sequence[Sample],
+    scenes: Iterable[Scene] = (),
+    indicators: Mapping[str, Mapping[str, Any] | None] | None = None,
+    seed: int = 0,
+) -> tuple[list[Score], list[SetScore]]:
+    """Scores for samples in memory, in their order and then by indicator.
+
+    Args:
+        samples: The whole set.
+        scenes: Annotations of its images.
+        indicators: Names and options; ``None`` for all that need no model weights.
+        seed: Seed of the run.
+
+    Raises:
+        VlitError: For an unknown indicator or option.
+    """
+    chosen = make(indicators, seed)
+    scores = score_part(chosen, samples, {s.id: s for s in scenes}, fit(chosen, samples))
+    return scores, list(summaries(chosen, lambda name: (s for s in scores if s.indicator == name)))
+
+
+def fit(indicators: Sequence[AnyIndicator], samples: Iterable[Sample]) -> dict[str, Any]:
+    """One pass over the samples for all indicators that need one; their states by name."""
+    passes: dict[str, Fit] = {i.name: p for i in indicators if (p := i.fit()) is not None}
+    if passes:
+        adds = [p.add for p in passes.values()]
+        for sample in samples:
+            for add in adds:
+                add(sample)
+    return {name: p.state() for name, p in passes.items()}
+
+
+def score_part(
+    indicators: Sequence[AnyIndicator],
+    samples: Sequence[Sample],
+    scenes: Mapping[str, Scene],
+    states: Mapping[str, Any],
+) -> list[Score]:
+    """Scores of one part, in the order of the samples and then of the indicators."""
+    columns = [
+        list(i.score(samples, scenes if "scenes" in i.needs else {}, states.get(i.name))) for i in indicators
+    ]
+    for indicator, column in zip(indicators, columns, strict=True):
+        if [s.sample for s in column] != [s.id for s in samples]:
+            raise RuntimeError(f"{indicator.name} has to give one score for each sample, in their order")
+    return [score for row in zip(*columns, strict=True) for score in row]
+
+
+def summaries(indicators: Sequence[AnyIndicator], scores_of: Any) -> Iterator[SetScore]:
+    """Set scores; ``scores_of`` maps a name to the scores of that indicator in order."""
+    for indicator in indicators:
+        found = indicator.summarise(scores_of(indicator.name))
+        if found is not None:
+            yield found
+
+
+class AssessStage(Stage[AssessConfig]):
+    """Measures every sample with every chosen indicator."""
+
+    name: ClassVar[str] = "assess"
+    reads: ClassVar[tuple[str, ...]] = ("samples", "scenes")
+    optional: ClassVar[tuple[str, ...]] = ("scenes",)
+    writes: ClassVar[tuple[str, ...]] = ("scores", "set_scores")
+    code: ClassVar[tuple[str, ...]] = ("vlit.assess", "vlit.language", "vlit.data")
+    Config = AssessConfig
+
+    def __init__(self, config: AssessConfig, setting: Setting) -> None:
+        super().__init__(config, setting)
+        self.indicators = make(config.indicators, setting.seed)
+
+    def prepare(self, run: RunFolder) -> tuple[dict[str, Any], dict[Path, frozenset[str]]]:
+        """States of the indicators, and which scenes lie in which part."""
+        return fit(self.indicators, run.samples), self._scene_ids(run)
+
+    def shards(self, run: RunFolder) -> list[Shard]:
+        """One for each part of the samples."""
+        return [Shard(part_key(path), path) for path in run.samples.parts()]
+
+    def work(self, shard: Shard, context: tuple[dict[str, Any], dict[Path, frozenset[str]]]) -> Output:
+        """Score the samples of one part."""
+        states, scene_ids = context
+        samples: list[Sample] = read_part(shard.payload, Sample)
+        scenes = _read_scenes(scene_ids, {i for s in samples for i in s.provenance.scenes})
+        return Output({"scores": score_part(self.indicators, samples, scenes, states)})
+
+    def finish(self, run: RunFolder) -> Output:
+        """One number per set for the indicators that have one."""
+
+        def scores_of(name: str) -> Iterator[Score]:
+            for path in run.scores.parts():
+                yield from from_table(pq.read_table(path, filters=[("indicator", "==", name)]), Score)
+
+        return Output({"set_scores": list(summaries(self.indicators, scores_of))})
+
+    def _scene_ids(self, run: RunFolder) -> dict[Path, frozenset[str]]:
+        if not any("scenes" in i.needs for i in self.indicators):
+            return {}
+        return {
+            path: frozenset(pq.read_table(path, columns=["id"])["id"].to_pylist())
+            for path in run.scenes.parts()
+        }
+
+
+def _read_scenes(parts: Mapping[Path, frozenset[str]], wanted: set[str]) -> dict[str, Scene]:
+    """The wanted scenes; only parts that hold some of them are opened, and only those rows become objects."""
+    found: dict[str, Scene] = {}
+    for path, ids in parts.items():
+        here = wanted & ids
+        if here:
+            table = pq.read_table(path, filters=[("id", "in", sorted(here))])
+            found.update((s.id, s) for s in from_table(table, Scene))
+    return found

@@ -1,0 +1,184 @@
+"""COCO captions and instances, in the layouts of 2014 and 2017 and of every tool that writes the same keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from vlit.collect.importer import Importer, Paths, Piece, existing, lost, origin_of
+from vlit.collect.jsonfile import Broken, load
+from vlit.data.boxes import Box
+from vlit.data.scene import Caption, Object
+from vlit.data.score import Quarantined
+from vlit.run.stage import Setting
+
+Id = int | str
+
+
+class _Licence(msgspec.Struct, gc=False):
+    id: Id
+    name: str | None = None
+    url: str | None = None
+
+
+class _Image(msgspec.Struct, gc=False):
+    id: Id
+    file_name: str | None = None
+    width: int | None = None
+    height: int | None = None
+    license: Id | None = None
+    flickr_url: str | None = None
+    coco_url: str | None = None
+
+
+class _Caption(msgspec.Struct, gc=False):
+    id: Id
+    image_id: Id
+    caption: str | None
+
+
+class _Xywh(msgspec.Struct, gc=False, array_like=True, forbid_unknown_fields=True):
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+class _Instance(msgspec.Struct, gc=False):
+    id: Id
+    image_id: Id
+    category_id: Id
+    bbox: _Xywh
+    iscrowd: bool | Literal[0, 1] = 0
+
+
+class _Category(msgspec.Struct, gc=False):
+    id: Id
+    name: str
+
+
+class _Captions(msgspec.Struct):
+    annotations: list[_Caption]
+    images: list[_Image] = []
+    licenses: list[_Licence] = []
+
+
+class _Instances(msgspec.Struct):
+    annotations: list[_Instance]
+    categories: list[_Category]
+    images: list[_Image] = []
+    licenses: list[_Licence] = []
+
+
+class Coco(Importer):
+    """Captions and instances with COCO's keys. Segmentations are skipped; crowds keep their box."""
+
+    kind: Literal["coco"] = "coco"
+    captions: Paths = ()
+    instances: Paths = ()
+
+    def files(self, setting: Setting) -> list[Path]:
+        """Caption files, then instance files."""
+        return [existing(setting, path) for path in (*self.captions, *self.instances)]
+
+    def read(self, setting: Setting) -> Iterator[Piece | Quarantined]:
+        """A piece for each image that a file lists or annotates."""
+        for path in self.captions:
+            file = existing(setting, path)
+            yield from _captions(file, origin_of(setting, file))
+        for path in self.instances:
+            file = existing(setting, path)
+            yield from _instances(file, origin_of(setting, file))
+
+
+class _ByImage(dict[Id, Piece]):
+    """A piece for each image of one file; an image that the file does not list gets one as well."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__()
+        self.origin = origin
+
+    def __missing__(self, image: Id) -> Piece:
+        piece = self[image] = Piece(origin=self.origin, image=str(image))
+        return piece
+
+    def listed(self, images: Iterable[_Image], licences: Iterable[_Licence]) -> Iterator[Quarantined]:
+        """Take in the file's list of images."""
+        names = {entry.id: entry.name or entry.url for entry in licences}
+        for image in images:
+            if image.id in self:
+                yield lost(
+                    self.origin,
+                    f"image:{image.id}",
+                    "id",
+                    image.file_name,
+                    "an image of this id is listed before",
+                )
+                continue
+            self[image.id] = Piece(
+                origin=self.origin,
+                image=str(image.id),
+                file=image.file_name,
+                width=image.width,
+                height=image.height,
+                licence=None if image.license is None else names.get(image.license),
+                attribution=image.flickr_url or image.coco_url,
+            )
+
+    def bad(self, broken: Broken, prefix: str) -> Quarantined:
+        """The quarantine row of a record that could not be decoded."""
+        ident = broken.fields.get("id")
+        record = f"{prefix}:{ident}" if isinstance(ident, int | str) else broken.record
+        return lost(self.origin, record, broken.field, broken.value, broken.reason)
+
+
+def _captions(path: Path, origin: str) -> Iterator[Piece | Quarantined]:
+    data, broken = load(path, _Captions)
+    pieces = _ByImage(origin)
+    yield from pieces.listed(data.images, data.licenses)
+    yield from (pieces.bad(b, "caption") for b in broken)
+    for record in data.annotations:
+        text = " ".join((record.caption or "").split())
+        pieces[record.image_id].captions.append(Caption(id=f"caption:{record.id}", text=text))
+    del data
+    yield from pieces.values()
+
+
+def _instances(path: Path, origin: str) -> Iterator[Piece | Quarantined]:
+    data, broken = load(path, _Instances)
+    pieces = _ByImage(origin)
+    yield from pieces.listed(data.images, data.licenses)
+    labels = {c.id: c.name for c in data.categories}
+    every = tuple(dict.fromkeys(labels.values()))
+    for b in broken:
+        yield pieces.bad(b, "object" if b.record.startswith("annotations") else b.record.split("[")[0])
+        image, label = b.fields.get("image_id"), labels.get(_known(b.fields.get("category_id")))
+        if isinstance(image, int | str) and b.record.startswith("annotations"):
+            # An instance was lost: its label, or any label if that cannot be read, is not counted any more.
+            pieces[image].uncertain += (label,) if label else every
+    for record in data.annotations:
+        label, box = labels.get(record.category_id), record.bbox
+        if label is None:
+            yield lost(
+                origin, f"object:{record.id}", "category_id", record.category_id, "no category has this id"
+            )
+            continue
+        pieces[record.image_id].objects.append(
+            Object(
+                id=f"object:{record.id}",
+                label=label,
+                box=Box(box.x, box.y, box.x + box.w, box.y + box.h),
+                crowd=bool(record.iscrowd),
+            )
+        )
+    del data
+    for piece in pieces.values():
+        piece.searched = every
+        yield piece
+
+
+def _known(value: object) -> Id:
+    return value if isinstance(value, int | str) else ""

@@ -1,0 +1,194 @@
+"""The per-image join: pieces of all importers of one name become drafts, one for each image with a photo."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+
+import msgspec
+
+from vlit.collect.credits import read_credits
+from vlit.collect.importer import Importer, Piece, existing, lost, origin_of
+from vlit.collect.photos import Photos, coco_id
+from vlit.data.images import ImageProblem
+from vlit.data.score import Quarantined
+from vlit.run.stage import Setting
+
+
+class Draft(msgspec.Struct, kw_only=True, gc=False):
+    """An image that has a photo and annotations, before the photo is opened and the boxes are checked."""
+
+    id: str
+    source: str
+    uri: str
+    file: str  #: path below the image folder, for quarantine rows
+    licence: str | None
+    attribution: str | None
+    pieces: list[Piece]
+
+
+def gather(
+    importers: Sequence[Importer], setting: Setting, *, check: bool = True, keep_unannotated: bool = False
+) -> tuple[list[Draft], list[Quarantined]]:
+    """Read all sources and join what they say of the same image.
+
+    Args:
+        importers: The sources; those with the same name are joined.
+        setting: Where relative paths start.
+        check: Whether photos must be there.
+        keep_unannotated: Make drafts of photos without annotation too.
+
+    Returns:
+        Drafts in order of their ids, and what could not be used, in a fixed order.
+
+    Raises:
+        VlitError: When a file is missing or cannot be used as a whole.
+    """
+    by_title: defaultdict[str, list[Importer]] = defaultdict(list)
+    for importer in importers:
+        by_title[importer.title(setting)].append(importer)
+    drafts: list[Draft] = []
+    bad: list[Quarantined] = []
+    with _collector_paused():
+        for title, group in by_title.items():
+            roots = {root: None for importer in group for root in _roots(importer, setting)}
+            join = _Join(title, Photos(roots, check=check, home=setting.base), bad)
+            for importer in group:
+                join.take(_everything(importer, setting), importer.licence)
+            drafts += join.drafts(keep_unannotated)
+    drafts.sort(key=lambda d: d.id)
+    bad.sort(key=lambda q: (q.file, q.record, q.field, q.value, q.reason))
+    return drafts, bad
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause garbage collection: it would walk millions of rows, none in a cycle, for a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _roots(importer: Importer, setting: Setting) -> Iterator[str]:
+    for folder in importer.folders():
+        yield folder if "://" in folder else str(existing(setting, folder))
+
+
+def _everything(importer: Importer, setting: Setting) -> Iterator[Piece | Quarantined]:
+    if importer.attribution is not None:
+        path = existing(setting, importer.attribution)
+        yield from read_credits(path, origin_of(setting, path))
+    yield from importer.read(setting)
+
+
+class _Join:
+    """Pieces of one name, by image."""
+
+    def __init__(self, title: str, photos: Photos, bad: list[Quarantined]) -> None:
+        self.title, self.photos, self.bad = title, photos, bad
+        self.pieces: defaultdict[str, list[Piece]] = defaultdict(list)
+        self.nameless: list[Piece] = []  # known by file name only; joined when all ids are known
+        self.credits: dict[str, Piece] = {}  # licence and attribution of images, told by a table of them
+        self.licence: str | None = None
+
+    def take(self, found: Iterable[Piece | Quarantined], licence: str | None) -> None:
+        self.licence = self.licence or licence
+        for item in found:
+            if isinstance(item, Quarantined):
+                self.bad.append(item)
+            elif item.image is None:
+                self.nameless.append(item)
+            else:
+                self.pieces[item.image].append(item)
+
+    def drafts(self, keep_unannotated: bool) -> Iterator[Draft]:
+        self._place_nameless()
+        used: set[str] = set()
+        for image, pieces in self.pieces.items():
+            draft = self._draft(image, pieces)
+            if draft is None:
+                continue
+            used.add(draft.uri)
+            if keep_unannotated or any(piece.annotated() for piece in pieces):
+                yield draft
+            else:
+                self.bad.append(lost(draft.file, f"image:{image}", "", "", "the photo has no annotation"))
+        for path in self.photos.paths:
+            if path in used:
+                continue
+            file = self.photos.relative(path)
+            if keep_unannotated:
+                yield self._made(coco_id(file) or file, path, [])
+            else:
+                self.bad.append(lost(file, "", "", "", "no annotation file mentions the photo"))
+
+    def _place_nameless(self) -> None:
+        """Find the image id of pieces that have only a file name: another piece's, or the name itself."""
+        if not self.nameless:
+            return
+        ids: dict[str, str] = {}
+        for image, pieces in self.pieces.items():
+            named = next((p for p in pieces if p.file is not None), pieces[0])
+            with contextlib.suppress(ImageProblem):  # it is reported when the image's draft is made
+                ids.setdefault(self.photos.find(named.file, image, named.origin), image)
+        for piece in self.nameless:
+            image = self._image_of(piece.file or "", piece.origin, ids)
+            if piece.annotated():
+                self.pieces[image].append(piece)
+            else:
+                self.credits.setdefault(image, piece)
+
+    def _image_of(self, file: str, origin: str, ids: Mapping[str, str]) -> str:
+        number = coco_id(file)
+        if number is not None and number in self.pieces:
+            return number
+        try:
+            uri = self.photos.find(file, "", origin)
+        except ImageProblem:  # it is reported when the image's draft is made
+            return file
+        return ids.get(uri) or self.photos.relative(uri)
+
+    def _draft(self, image: str, pieces: list[Piece]) -> Draft | None:
+        named = next((p for p in pieces if p.file is not None), pieces[0])
+        for piece in [p for p in pieces if p.file != named.file and not self._same_photo(p, named, image)]:
+            pieces.remove(piece)
+            reason = f"image {image} is {named.file!r} in {named.origin}: name these sources differently"
+            self.bad.append(lost(piece.origin, f"image:{image}", "file_name", piece.file, reason))
+        try:
+            uri = self.photos.find(named.file, image, named.origin)
+        except ImageProblem as problem:
+            value = image if named.file is None else named.file
+            self.bad.append(lost(named.origin, f"image:{image}", "file_name", value, str(problem)))
+            return None
+        return self._made(image, uri, pieces)
+
+    def _made(self, image: str, uri: str, pieces: list[Piece]) -> Draft:
+        known = [self.credits[image], *pieces] if image in self.credits else pieces
+        return Draft(
+            id=f"{self.title}:{image}",
+            source=self.title,
+            uri=uri,
+            file=self.photos.relative(uri),
+            licence=next((p.licence for p in known if p.licence), self.licence),
+            attribution=next((p.attribution for p in known if p.attribution), None),
+            pieces=pieces,
+        )
+
+    def _same_photo(self, piece: Piece, named: Piece, image: str) -> bool:
+        """Whether two pieces of one image id mean the same photo, as COCO's names of 2014 and 2017 do."""
+        one, other = piece.file, named.file
+        if one is None or other is None:
+            return True
+        if PurePosixPath(one).name != PurePosixPath(other).name:
+            return coco_id(one) is not None and coco_id(one) == coco_id(other)
+        try:
+            return self.photos.find(one, image, piece.origin) == self.photos.find(other, image, named.origin)
+        except ImageProblem:
+            return True

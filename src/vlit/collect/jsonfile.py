@@ -1,0 +1,257 @@
+"""Big annotation files: typed decoding over a memory map, record by record only where a record is bad.
+
+A file is decoded straight into structs that hold the needed fields only; what they lack (segmentation polygons
+are nine tenths of a COCO file) is skipped without being built. A bad record does not cost the file: on the
+first error the records are decoded one by one. NaN and Infinity, which Python writes but JSON does not know,
+are put into quotes, so that they are lost with the record that needs them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import mmap
+import re
+import typing
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as default
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from vlit.collect.recognise import Outline, advice
+from vlit.data.errors import VlitError
+
+T = TypeVar("T")
+
+#: From one NaN or Infinity outside strings to the next. Possessive, so that it runs through gigabytes.
+_NOT_A_NUMBER = re.compile(rb'(?:[^"NI]++|"(?:[^"\\]++|\\.)*+")*+(NaN|Infinity)', re.DOTALL)
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A record that does not have the declared form."""
+
+    record: str  #: e.g. ``annotations[17] (id 88366)``
+    field: str
+    value: Any
+    reason: str
+    fields: Mapping[str, Any] = default(default_factory=dict)  #: what could be read of the record
+
+
+def load(path: Path, shape: type[T]) -> tuple[T, list[Broken]]:
+    """Decode a JSON file, plain or gzip.
+
+    Args:
+        path: The file.
+        shape: ``list[Record]``, or a struct with such lists. Records in these lists may be bad, nothing else.
+
+    Returns:
+        The data without its bad records, and these.
+
+    Raises:
+        VlitError: When it is not JSON (with the position), or JSON of another kind (with what it looks like).
+    """
+    buffer = content(path)
+    try:
+        return msgspec.json.decode(buffer, type=shape), []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _record_by_record(path, buffer, shape)
+
+
+def content(path: Path) -> memoryview:
+    """The bytes of a file: a memory map, or what gzip unpacked, without a byte order mark.
+
+    Raises:
+        VlitError: When the file cannot be read, is empty, or the gzip stream is damaged.
+    """
+    try:
+        if path.suffix == ".gz":
+            data: Any = gzip.decompress(path.read_bytes())
+        else:
+            with path.open("rb") as handle:
+                data = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise VlitError(
+            f"damaged gzip file: {error}", where=str(path), todo="download it again: it was probably cut"
+        ) from error
+    except OSError as error:
+        raise VlitError(f"cannot read the file: {error.strerror or error}", where=str(path)) from error
+    if not len(data):
+        raise VlitError("the file is empty", where=str(path), todo="download or export it again")
+    view = memoryview(data)
+    return view[len(_BOM) :] if view[: len(_BOM)] == _BOM else view
+
+
+def outline(path: Path) -> Outline:
+    """Top-level keys of a JSON file and the keys of the first record in each list; nothing else is built.
+
+    Raises:
+        VlitError: When it is not JSON.
+    """
+    return _outline(_top(path, content(path), dict[str, msgspec.Raw] | list[msgspec.Raw]))
+
+
+def _outline(top: Any) -> Outline:
+    if isinstance(top, list):
+        return Outline(None, {"": _first_keys(top)})
+    keys = {}
+    for key, raw in top.items():
+        if bytes(memoryview(raw)[:1]) == b"[":
+            keys[key] = _first_keys(msgspec.json.decode(raw, type=list[msgspec.Raw]))
+    return Outline(tuple(top), keys)
+
+
+def _first_keys(records: list[msgspec.Raw]) -> frozenset[str]:
+    if not records or bytes(memoryview(records[0])[:1]) != b"{":
+        return frozenset()
+    return frozenset(msgspec.json.decode(records[0], type=dict[str, msgspec.Raw]))
+
+
+def _record_by_record(path: Path, buffer: memoryview, shape: type[T]) -> tuple[T, list[Broken]]:
+    top = _top(path, buffer, _loosened(shape))
+    broken: list[Broken] = []
+    if isinstance(top, list):
+        return typing.cast(T, list(_decode_each("", top, _record_type(shape), broken))), broken
+    values = {}
+    hints = typing.get_type_hints(shape)
+    for name, hint in hints.items():
+        value = getattr(top, name)
+        values[name] = (
+            list(_decode_each(name, value, typing.get_args(hint)[0], broken)) if _is_list(hint) else value
+        )
+    return shape(**values), broken
+
+
+def _decode_each(name: str, raws: list[msgspec.Raw], kind: type, broken: list[Broken]) -> Iterator[Any]:
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
+    for n, raw in enumerate(raws):
+        try:
+            yield decoder.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            broken.append(_describe(f"{name or 'record'}[{n}]", raw, error))
+
+
+def _describe(record: str, raw: msgspec.Raw, error: Exception) -> Broken:
+    """What is wrong with one record, and what of it can be read all the same."""
+    fields: dict[str, Any] = {}
+    try:
+        for key, value in msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).items():
+            try:
+                fields[key] = msgspec.json.decode(value)
+            except (ValueError, RecursionError):
+                fields[key] = bytes(memoryview(value)[:60])
+    except ValueError:
+        return Broken(record, "", bytes(memoryview(raw)[:60]), f"not a JSON object: {error}")
+    reason, _, where = str(error).partition(" - at `$.")
+    name = re.split(r"[.\[`]", where)[0]
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", reason):
+        name, reason = missing[1], "the field is missing"
+    ident = fields.get("id", fields.get("question_id"))
+    record = f"{record} (id {ident})" if isinstance(ident, int | str) else record
+    return Broken(record, name, fields.get(name, "") if name else "", reason[:1].lower() + reason[1:], fields)
+
+
+def _top(path: Path, buffer: memoryview, shape: Any) -> Any:
+    """Decode with records left raw, after NaN and Infinity were put into quotes where there are any."""
+    try:
+        anything = _decode_quoted(buffer, msgspec.Raw)
+        try:
+            return msgspec.json.decode(anything, type=shape)
+        except msgspec.ValidationError as error:
+            raise _wrong_shape(path, anything, error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _syntax_error(path, buffer, error) from error
+    except RecursionError as error:
+        raise VlitError(
+            "the JSON is nested too deeply", where=str(path), todo="is this an annotation file?"
+        ) from error
+
+
+def _decode_quoted(buffer: memoryview, shape: Any) -> Any:
+    try:
+        return msgspec.json.decode(buffer, type=shape)
+    except msgspec.DecodeError:
+        quoted = _quote_not_a_number(buffer)
+        if quoted is None:
+            raise
+        return msgspec.json.decode(quoted, type=shape)
+
+
+def _wrong_shape(path: Path, raw: msgspec.Raw, error: Exception) -> VlitError:
+    try:
+        found = _outline(msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | list[msgspec.Raw]))
+    except msgspec.ValidationError:
+        return VlitError(f"not an annotation file: {error}", where=str(path))
+    return VlitError(
+        f"not the expected annotation file: {error}. It has {found}", where=str(path), todo=advice(found)
+    )
+
+
+def _quote_not_a_number(buffer: memoryview) -> bytes | None:
+    parts: list[bytes | memoryview] = []
+    start = 0
+    for match in _NOT_A_NUMBER.finditer(buffer):
+        begin, end = match.span(1)
+        begin -= buffer[begin - 1] == 0x2D  # the sign of -Infinity
+        parts += [buffer[start:begin], b'"', buffer[begin:end], b'"']
+        start = end
+    return b"".join([*parts, buffer[start:]]) if parts else None
+
+
+def _syntax_error(path: Path, buffer: memoryview, error: Exception) -> VlitError:
+    text = str(error)
+    if "truncated" in text:
+        return VlitError(
+            f"the JSON ends in the middle, after {len(buffer):,} bytes",
+            where=str(path),
+            todo="download it again: the download was probably cut",
+        )
+    found = re.search(r"\(byte (\d+)\)", text)
+    at = int(found[1]) if found else 0
+    near = bytes(buffer[max(0, at - 20) : at + 20])
+    if "trailing" in text:
+        after = bytes(buffer[at : at + 1])
+        lines = after == b"{" and b"\n" in bytes(buffer[max(0, at - 3) : at])
+        return VlitError(
+            f"after a complete JSON document more follows at byte {at:,}: {near!r}",
+            where=str(path),
+            todo="these are JSON Lines or several documents joined in one file: split them into files; "
+            "captions a line are read by `kind: captions` from a file that is named .jsonl"
+            if lines
+            else "several documents were joined in one file: split them and list them one by one",
+        )
+    if bytes(buffer[:2]) in (b"\xff\xfe", b"\xfe\xff") or bytes(buffer[1:2]) == b"\0":
+        return VlitError("the file is UTF-16, JSON is UTF-8", where=str(path), todo="save it as UTF-8")
+    return VlitError(f"not JSON: {text}, near {near!r}", where=str(path), todo="look at that place of the file")
+
+
+def _is_list(hint: Any) -> bool:
+    return typing.get_origin(hint) is list
+
+
+def _record_type(shape: Any) -> type:
+    return typing.cast(type, typing.get_args(shape)[0])
+
+
+def _loosened(shape: Any) -> Any:
+    """The same shape, with records left raw."""
+    if _is_list(shape):
+        return list[msgspec.Raw]
+    hints = typing.get_type_hints(shape)
+    fields = [
+        (f.name, list[msgspec.Raw] if _is_list(hints[f.name]) else hints[f.name], *_default(f))
+        for f in msgspec.structs.fields(shape)
+    ]
+    return msgspec.defstruct(f"Raw{shape.__name__}", fields)
+
+
+def _default(info: msgspec.structs.FieldInfo) -> tuple[Any, ...]:
+    if info.default is not msgspec.NODEFAULT:
+        return (info.default,)
+    if info.default_factory is not msgspec.NODEFAULT:
+        return (msgspec.field(default_factory=info.default_factory),)
+    return ()

@@ -1,0 +1,120 @@
+"""Photos: which files there are, and which of them an annotation means."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from vlit.data.images import ImageProblem
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+#: COCO's file names, of 2014 (``COCO_train2014_000000000790.jpg``) and of 2017 (``000000000790.jpg``).
+_COCO_NAME = re.compile(r"(?:COCO_\w+_)?(\d{12})")
+
+
+def coco_id(file: str) -> str | None:
+    """The image id that is written in a COCO file name, without leading zeros; ``None`` for other names."""
+    found = _COCO_NAME.fullmatch(PurePosixPath(file).stem)
+    return str(int(found[1])) if found else None
+
+
+class Photos:
+    """The photos below some folders, found by file name or COCO id.
+
+    Args:
+        roots: Absolute folders, searched with their sub folders, and URLs that file names are appended to.
+        check: Whether a photo must be there; without it, the path where it should lie is answered.
+        home: The folder in which it should lie where there are no roots.
+    """
+
+    def __init__(self, roots: Iterable[str], *, check: bool = True, home: Path) -> None:
+        self.check = check
+        roots = list(roots)
+        self._folders = [root for root in roots if "://" not in root]
+        self._urls = [root.rstrip("/") for root in roots if "://" in root]
+        self._home = str(home)
+        self.paths: dict[str, None] = {}  #: absolute paths of all photos, in order
+        self._by_name: defaultdict[str, list[str]] = defaultdict(list)
+        self._by_id: defaultdict[str, list[str]] = defaultdict(list)
+        for root in self._folders:
+            self.paths.update(dict.fromkeys(sorted(map(str, walk(Path(root))))))
+        for path in self.paths:
+            name = path.rpartition("/")[2]
+            self._by_name[name].append(path)
+            if (number := coco_id(name)) is not None:
+                self._by_id[number].append(path)
+
+    def find(self, file: str | None, image: str, hint: str = "") -> str:
+        """The photo of an annotated image, as an absolute path or a URL.
+
+        Args:
+            file: File name of the annotation, possibly with sub folders that do not exist here.
+            image: Id of the image; used where no file name is known.
+            hint: The annotation file; of several photos of one name, the one is taken whose folder it names.
+
+        Raises:
+            ImageProblem: When there is no such photo, several, or when the name leaves the image folder.
+        """
+        if file is not None:
+            inside(file)
+            for root in self._folders:
+                path = f"{root}/{file}" if "./" not in file else str(Path(root, file))
+                if path in self.paths:
+                    return path
+        number = coco_id(file) if file else image
+        found = (file and self._by_name.get(PurePosixPath(file).name)) or self._by_id.get(number or "")
+        if not found:
+            return self._expected(file, image)
+        if len(found) > 1:
+            found = [path for path in found if PurePosixPath(path).parent.name in hint] or found
+        if len(found) > 1:
+            raise ImageProblem(f"{len(found)} photos have this name, in different folders")
+        return found[0]
+
+    def _expected(self, file: str | None, image: str) -> str:
+        """Where a photo that was not found should lie."""
+        if self.check and not self._urls:
+            raise ImageProblem("there is no such photo" if self._folders else "no image folder was given")
+        root = [*self._urls, *self._folders, self._home][0]
+        name = file or (f"{int(image):012d}.jpg" if image.isascii() and image.isdigit() else image)
+        return f"{root}/{name}"
+
+    def relative(self, path: str) -> str:
+        """A photo's path below its folder."""
+        root = next((r for r in (*self._urls, *self._folders) if path.startswith(f"{r}/")), None)
+        return path if root is None else path[len(root) + 1 :]
+
+
+def inside(file: str) -> None:
+    """Check that a file name stays in the image folder.
+
+    Raises:
+        ImageProblem: When it is absolute or goes up.
+    """
+    if file.startswith(("/", "\\")) or ".." in file.replace("\\", "/").split("/") or file[1:2] == ":":
+        raise ImageProblem("the file name leaves the image folder")
+    if not file or "\0" in file:
+        raise ImageProblem("this is no file name")
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Photos in a folder and its sub folders, links followed; hidden folders are left out."""
+    yield from (path for path in files_below(root) if path.suffix.lower() in EXTENSIONS)
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """All files in a folder and its sub folders in no order, links followed, hidden ones left out."""
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        here = Path(folder)
+        yield from (here / name for name in names if not name.startswith("."))

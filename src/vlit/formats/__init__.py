@@ -1,0 +1,1 @@
+"""Training-data formats: one file per format, reading and writing, and the stage that exports a run."""

@@ -1,0 +1,80 @@
+"""The stage ``export``: the selected samples as files that a trainer reads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+import pydantic
+
+from vlit.data.errors import VlitError
+from vlit.formats.format import Format
+from vlit.formats.registry import FORMATS
+from vlit.run import stage
+from vlit.run.folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+
+class FileConfig(stage.Config):
+    """One file to write."""
+
+    format: str = pydantic.Field("llava", description="name of a format: vlit.formats")
+    path: str | None = pydantic.Field(None, description="file to write; by default exports/<format> in the run")
+    metadata: bool = pydantic.Field(True, description="also write what the format itself has no place for")
+    image_root: str | None = pydantic.Field(
+        None,
+        description="folder that image paths are relative to; by default the deepest that holds all images",
+    )
+
+
+class ExportConfig(stage.Config):
+    """Which files to write."""
+
+    formats: tuple[FileConfig, ...] = (FileConfig(),)
+
+
+class ExportStage(stage.Stage[ExportConfig]):
+    """Writes the selected samples in each format that the recipe names."""
+
+    name: ClassVar[str] = "export"
+    reads: ClassVar[tuple[str, ...]] = ("selected",)
+    code: ClassVar[tuple[str, ...]] = ("vlit.formats",)
+    Config: ClassVar[type[stage.Config]] = ExportConfig
+
+    def shards(self, run: RunFolder) -> Iterable[stage.Shard]:
+        """None: a file is written in one go, on all cores."""
+        return ()
+
+    def files(self, run: RunFolder) -> list[Path]:
+        """The files of the recipe, in its order.
+
+        Raises:
+            VlitError: When two of them are the same file, or a format is unknown.
+        """
+        paths = [self._path(run, item) for item in self.config.formats]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise VlitError(
+                    f"two exports would write the same file {path.name}",
+                    where="export.formats",
+                    todo="give each of them its own path",
+                )
+        return paths
+
+    def finish(self, run: RunFolder) -> stage.Output:
+        """Write the files."""
+        for item, path in zip(self.config.formats, self.files(run), strict=True):
+            kind: Format = FORMATS.load(item.format)
+            root = None if item.image_root is None else self.setting.resolve(item.image_root)
+            count = kind.write(run.selected.parts(), path, image_root=root, metadata=item.metadata)
+            log.info("%d samples in %s", count, path)
+        return stage.Output()
+
+    def _path(self, run: RunFolder, item: FileConfig) -> Path:
+        kind: Format = FORMATS.load(item.format)
+        if item.path is not None:
+            return Path(self.setting.resolve(item.path))
+        return run.path / "exports" / f"{item.format}{kind.suffix}"

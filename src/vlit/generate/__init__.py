@@ -1,0 +1,1 @@
+"""Generation: scenes become samples, by templates."""

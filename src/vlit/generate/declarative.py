@@ -1,0 +1,110 @@
+"""Question and answer into one sentence, where a rule makes it surely grammatical; otherwise ``None``."""
+
+from __future__ import annotations
+
+import re
+
+from vlit.language.nouns import capital, number_word
+
+_ING = re.compile(
+    r"^(?P<be>is|are|was|were) (?P<subject>(?:the|this|that|these|those|his|her|their) \w+(?: \w+)?) "
+    r"(?P<rest>(?!painting|building|ceiling|railing|morning|evening|clothing|awning|string|thing|wing|ring|king|spring|"
+    r"living|dining|swimming|parking|wedding|shopping|cutting)\w{2,}ing\b.*)$",
+    re.IGNORECASE,
+)
+_PRONOUN = re.compile(r"^(?P<be>is|are|was|were) (?P<subject>this|it|he|she|they|these|those|that) (?P<rest>.+)$", re.I)
+_THERE = re.compile(r"^(is|are|was|were) there\b", re.I)
+_THING = re.compile(r"^(?P<be>is|are|was|were) (?P<rest>(?:the|this|that|these|those) .+)$", re.I)
+_MADE_OF = re.compile(r"^what (?P<be>is|are) (?P<subject>(?:the|this|these|those|that) [\w ]+?) made (?:out )?of$", re.I)
+_COLOR = re.compile(r"^what colou?r (?P<be>is|are) (?P<subject>(?:the|this|these|those|his|her|their) [\w' ]+)$", re.I)
+_EITHER = re.compile(r"^(?P<be>is|are) (?P<subject>the \w+(?: \w+)?) (?P<one>\w+) or (?P<other>\w+)$", re.I)
+_HOW_MANY = re.compile(r"^how many (?P<noun>\w+(?: \w+)?) (?P<be>are|is) (?P<rest>[\w' ]+)$", re.I)
+_WORD = re.compile(r"^[a-z][a-z -]*$")
+_PEOPLE = re.compile(
+    r"\b(?:he|she|man|men|woman|women|boys?|girls?|person|people|child|children|kids?|guys?|lady|ladies|baby|babies|"
+    r"players?|\w+ers?|anyone|someone|everyone|anybody|somebody|everybody|one)\b",
+    re.IGNORECASE,
+)
+
+
+def sentence(question: str, answer: str) -> str | None:
+    """The answer as a full sentence.
+
+    Example:
+        >>> sentence("What are the picture frames made of?", "wood")
+        'The picture frames are made of wood.'
+
+    Args:
+        question: As people wrote it.
+        answer: A word or short phrase.
+    """
+    asked = " ".join(question.strip().rstrip("?!. ").split())
+    said = answer.strip().lower()
+    if said in ("yes", "no"):
+        return _yes_no(asked, said == "yes")
+    if said.isdigit():
+        return _number(asked, int(said))
+    return _phrase(asked, answer.strip()) if _WORD.match(said) else None
+
+
+def _yes_no(asked: str, yes: bool) -> str | None:
+    if re.search(r"\bor\b", asked):
+        return None
+    word, no = ("Yes", "") if yes else ("No", "not ")
+    if found := _THERE.match(asked):
+        return f"{word}, there {found[1].lower()}{'' if yes else ' not'}."
+    if (found := _PRONOUN.match(asked)) or (found := _ING.match(asked)):
+        subject, rest = found["subject"].lower(), found["rest"]
+        if found.re is _PRONOUN and re.search(r"\b(?:any|anyone|anything|ever|yet)\b", rest):
+            rest = ""
+        return f"{word}, {subject} {found['be'].lower()} {no}{rest}".rstrip() + "."
+    if (found := _THING.match(asked)) and not _PEOPLE.search(asked):
+        many = found["be"].lower() in ("are", "were")
+        return f"{word}, {'they' if many else 'it'} {found['be'].lower()}{'' if yes else ' not'}."
+    return None
+
+
+def _number(asked: str, n: int) -> str | None:
+    found = _HOW_MANY.match(asked)
+    if not found or n > 100 or found["be"].lower() != "are":
+        return None
+    noun, rest = found["noun"].lower(), found["rest"].strip()
+    if rest.startswith(("there", "of", "the ", "visible there")):
+        if not rest.startswith("there"):
+            return None
+        place = rest.removeprefix("there").strip()
+        tail = f" {place}" if place else ""
+        return f"There is one {_one(noun)}{tail}." if n == 1 else f"There are {_some(n)} {noun}{tail}."
+    if n == 1:
+        return f"One {_one(noun)} is {rest}." if _one(noun) else None
+    return f"{capital(_some(n))} {noun} are {rest}."
+
+
+def _some(n: int) -> str:
+    return "no" if n == 0 else number_word(n)
+
+
+def _one(noun: str) -> str:
+    front, _, last = noun.rpartition(" ")
+    irregular = {"people": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse", "knives": "knife",
+                 "buses": "bus", "sheep": "sheep", "geese": "goose", "feet": "foot", "teeth": "tooth"}  # fmt: skip
+    if last in irregular:
+        last = irregular[last]
+    elif last.endswith(("sses", "shes", "ches", "xes")):
+        last = last[:-2]
+    elif last.endswith("ies") and len(last) > 4:
+        last = last[:-3] + "y"
+    elif last.endswith("s"):
+        last = last[:-1]
+    return f"{front} {last}".strip()
+
+
+def _phrase(asked: str, answer: str) -> str | None:
+    if found := _MADE_OF.match(asked):
+        return capital(f"{found['subject'].lower()} {found['be'].lower()} made of {answer}.")
+    if found := _COLOR.match(asked):
+        return capital(f"{found['subject'].lower()} {found['be'].lower()} {answer}.")
+    found = _EITHER.match(asked)
+    if found and answer.lower() in (found["one"].lower(), found["other"].lower()):
+        return capital(f"{found['subject'].lower()} {found['be'].lower()} {answer}.")
+    return None

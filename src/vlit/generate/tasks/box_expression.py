@@ -1,0 +1,61 @@
+"""Box to expression: what is in this region, and how would one refer to it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+from vlit.data.scene import Object
+from vlit.generate.expressions import clear_box, expressions
+from vlit.generate.fact import Fact, Part, Task, TaskConfig
+from vlit.generate.view import View
+
+
+class BoxExpressionConfig(TaskConfig):
+    """Box to expression."""
+
+    per_scene: int = 3
+
+
+class BoxExpression(Task[BoxExpressionConfig]):
+    """Only boxes that hold one thing and little of any other."""
+
+    name = "box_expression"
+    Config = BoxExpressionConfig
+    _slots = ("box", "a_label", "label", "the_thing")
+    groups = dict.fromkeys(("ask_name", "ask_which", "say_name", "say_which"), _slots)
+
+    def facts(self, view: View, rng: Random) -> Iterable[Fact]:
+        """The kind of any object, or an expression that singles it out; one an object."""
+        minimum = view.settings.min_area
+        objects = [o for o in view.scene.objects if not o.crowd and view.share(o) >= minimum and clear_box(view, o)]
+        rng.shuffle(objects)
+        named = {e.object.id: e for e in expressions(view)}
+        labels: set[str] = set()
+        for o in objects:
+            expression = named.get(o.id)
+            if expression is not None and (not expression.unique or rng.random() < 0.3):
+                yield self._fact(view, o, "which", expression.text, expression.evidence)
+            elif o.label not in labels:
+                labels.add(o.label)
+                evidence = view.evidence(o.label) if len(view.by_label[o.label]) == 1 else (o.id,)
+                yield self._fact(view, o, "name", view.bare(o.label), evidence)
+
+    def _fact(self, view: View, o: Object, case: str, short: str, evidence: tuple[str, ...]) -> Fact:
+        return Fact(
+            task=self.name,
+            ask=f"ask_{case}",
+            note=f"read_{view.box_form}",
+            form="phrase",
+            say=(Part(f"say_{case}"),),
+            short=short,
+            slots={
+                "box": view.box_text(o.box),
+                "a_label": view.a(o.label),
+                "label": view.bare(o.label),
+                "the_thing": short,
+            },
+            evidence=evidence,
+            marks=(view.mark(o),),
+            about=(o.label,),
+        )

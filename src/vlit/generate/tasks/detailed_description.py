@@ -1,0 +1,163 @@
+"""Detailed description: a paragraph from a caption, numbers, places and what else there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+from vlit.data.sample import Mark
+from vlit.data.scene import Object
+from vlit.generate.fact import Fact, Part, Task, TaskConfig
+from vlit.generate.places import beside, place_of
+from vlit.generate.things import amounts, is_amounts
+from vlit.generate.view import Line, View
+from vlit.language import captions, nouns
+
+
+class DetailedDescriptionConfig(TaskConfig):
+    """Detailed description."""
+
+    per_scene: int = 1
+    fewest_sentences: int = 3
+
+
+class DetailedDescription(Task[DetailedDescriptionConfig]):
+    """Opens with a caption that the others agree with; says each thing once."""
+
+    name = "detailed_description"
+    Config = DetailedDescriptionConfig
+    _slots = (
+        "caption", "phrase", "things", "is_things", "the_a", "the_b", "a_a", "a_b",
+        "where", "where_a", "where_b", "where_capital", "where_a_capital", "labels", "side",
+    )  # fmt: skip
+    groups = {
+        "ask": (),
+        **dict.fromkeys(
+            (
+                "opening", "opening_phrase", "numbers", "fills", "known", "new", "new_two",
+                "apart", "beside", "rest",
+            ),
+            _slots,
+        ),
+    }  # fmt: skip
+
+    def facts(self, view: View, rng: Random) -> Iterable[Fact]:
+        """One description for each of the first captions that can open a paragraph."""
+        for line in [line for line in view.lines if not line.loose][: self.config.per_scene]:
+            writer = _Writer(view, line)
+            parts = writer.write()
+            if len(parts) >= self.config.fewest_sentences:
+                yield Fact(
+                    task=self.name,
+                    ask="ask",
+                    say=tuple(parts),
+                    evidence=tuple(dict.fromkeys(writer.evidence)),
+                    marks=tuple(writer.marks),
+                    about=tuple(writer.told),
+                )
+
+
+class _Writer:
+    """Collects sentences and keeps track of what has been told."""
+
+    def __init__(self, view: View, line: Line) -> None:
+        from vlit.language.mentions import lexicon
+
+        self.view, self.line = view, line
+        self.evidence: list[str] = [line.id]
+        self.marks: list[Mark] = []
+        self.told: dict[str, None] = {}
+        found = lexicon(view.statistics.labels).find(line.text)
+        self.in_caption = {m.label for m in found}
+        self.named = {m.label for m in found if m.relation != "broader" and not m.plural}
+
+    def write(self) -> list[Part]:
+        """The sentences in order."""
+        # What the caption calls by another name ("vehicles", "luggage") is not told again under its label.
+        return [self._opening(), *self._numbers(), *self._places(), *self._apart(), *self._beside(), *self._rest()]
+
+    def _opening(self) -> Part:
+        text = self.line.text
+        if captions.is_phrase(text):
+            return Part("opening_phrase", {"phrase": text[0].lower() + text[1:].rstrip(".")})
+        return Part("opening", {"caption": text})
+
+    def _numbers(self) -> list[Part]:
+        """What there is more than one of and the caption has not told."""
+        view = self.view
+        labels = [
+            label
+            for label in view.visible
+            if label not in self.in_caption and len(view.by_label[label]) > 1
+        ][:4]
+        for label in labels:
+            self._tell(label, view.by_label[label])
+        if not labels:
+            return []
+        return [Part("numbers", {"things": amounts(view, labels), "is_things": is_amounts(view, labels)})]
+
+    def _places(self) -> list[Part]:
+        """Where the single things are: those of the caption first, then new ones, two in a sentence."""
+        view, parts = self.view, []
+        new: list[tuple[Object, str]] = []
+        for o in view.unique[:6]:
+            place = place_of(view, o)
+            if o.label in self.named and view.share(o) > 0.45:
+                parts.append(Part("fills", {"the_a": view.the(o.label)}))
+                self._tell(o.label, [o])
+            elif place is not None and o.label in self.named and len(parts) < 3:
+                parts.append(Part("known", {"the_a": view.the(o.label), "where": place.where}))
+                self._tell(o.label, [o])
+            elif place is not None and o.label not in self.in_caption and len(new) < 4:
+                new.append((o, place.where))
+                self._tell(o.label, [o])
+        while new:
+            (a, where_a), *rest = new
+            if rest and rest[0][1] != where_a:
+                b, where_b = rest[0]
+                words = {"a_a": view.a(a.label), "where_a": where_a, "where_a_capital": nouns.capital(where_a)}
+                parts.append(Part("new_two", {**words, "a_b": view.a(b.label), "where_b": where_b}))
+                new = rest[1:]
+            else:
+                words = {"a_a": view.a(a.label), "where": where_a, "where_capital": nouns.capital(where_a)}
+                parts.append(Part("new", words))
+                new = rest
+        return parts
+
+    def _apart(self) -> list[Part]:
+        """Two of a kind on opposite sides."""
+        view = self.view
+        for label, n in view.counts.items():
+            first, *others = view.by_label[label]
+            if n != 2 or min(map(view.share, (first, *others))) < view.settings.min_area:
+                continue
+            a, b = sorted((first, *others), key=lambda o: (o.box.x1, o.id))
+            places = place_of(view, a), place_of(view, b)
+            if places[0] and places[1] and places[0] != places[1]:
+                self._tell(label, [a, b])
+                words = {"where_a": places[0].where, "where_b": places[1].where}
+                return [Part("apart", {**words, "labels": nouns.plural(nouns.loosely(label))})]
+        return []
+
+    def _beside(self) -> list[Part]:
+        """One relation between two things that the reader knows by now."""
+        view = self.view
+        known = [o for o in view.unique if o.label in self.told or o.label in self.named]
+        for pair in beside(view, known)[:1]:
+            for o in pair:
+                self._tell(o.label, [o])
+            return [Part("beside", {"the_a": view.the(pair.a.label), "the_b": view.the(pair.b.label), "side": "left"})]
+        return []
+
+    def _rest(self) -> list[Part]:
+        """Single things that have not been told yet."""
+        labels = [label for label in self.view.visible if label not in self.told and label not in self.in_caption][:5]
+        for label in labels:
+            self._tell(label, self.view.by_label[label])
+        return [Part("rest", {"things": amounts(self.view, labels)})] if labels else []
+
+    def _tell(self, label: str, objects: list[Object]) -> None:
+        if label not in self.told:
+            self.told[label] = None
+            self.marks += map(self.view.mark, objects)
+            self.evidence += self.view.evidence(label)

@@ -1,0 +1,96 @@
+"""Presence: is it there? As many questions with yes as with no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from random import Random
+
+from vlit.generate.fact import Fact, Part, Task, TaskConfig
+from vlit.generate.view import View
+from vlit.language import nouns
+
+
+class PresenceConfig(TaskConfig):
+    """Presence."""
+
+    per_scene: int = 6  #: half of them with yes
+
+
+class Presence(Task[PresenceConfig]):
+    """Absent objects are drawn in turn at random, by how common they are, and by the company they are usually in."""
+
+    name = "presence"
+    Config = PresenceConfig
+    _slots = ("a_label", "labels", "is_labels", "no_label")
+    groups = dict.fromkeys(
+        ("ask", "ask_mass", "ask_next", "ask_mass_next", "one", "many", "many_mass", "none"), _slots
+    )
+
+    def facts(self, view: View, rng: Random) -> Iterable[Fact]:
+        """Pairs of one object that is there and one that is not, in random order within each pair."""
+        there = list(view.visible)
+        rng.shuffle(there)
+        for label, missing in zip(there, absent(view, rng), strict=False):
+            pair = [self.positive(view, label), self.negative(missing)]
+            if rng.random() < 0.5:
+                pair.reverse()
+            yield from pair
+
+    def positive(self, view: View, label: str) -> Fact:
+        """The label is there."""
+        many = len(view.by_label[label]) > 1 or label in view.crowded or nouns.is_plural(label)
+        mass = nouns.kind_is(label) == "is"
+        return Fact(
+            task=self.name,
+            ask="ask_mass" if mass else "ask",
+            say=(Part("many_mass" if mass else ("many" if many else "one")),),
+            short="yes",
+            form="yes_no",
+            slots=_words(label),
+            evidence=view.evidence(label),
+            marks=view.marks(label),
+            about=(label,),
+        )
+
+    def negative(self, label: str) -> Fact:
+        """The label is not there; no annotation shows it, its absence among those searched for does."""
+        return Fact(
+            task=self.name,
+            ask="ask_mass" if nouns.kind_is(label) == "is" else "ask",
+            say=(Part("none"),),
+            short="no",
+            form="yes_no",
+            slots=_words(label),
+            about=(label,),
+        )
+
+
+def absent(view: View, rng: Random) -> Iterator[str]:
+    """Labels that are not there: one at random, one common, one that often is in such company, and so on."""
+    left = list(view.absent)
+    common = [label for label in left if view.statistics.scenes[label]]
+    company: dict[str, int] = {}
+    for label in view.by_label:
+        for rank, other in enumerate(view.statistics.companions.get(label, ())):
+            company[other] = company.get(other, 0) + 24 - rank
+    usual = sorted((c for c in common if c in company), key=lambda c: (-company[c], c))
+    start = int(rng.random() * 3)
+    ways = ([*left], common[:15], usual[:10])
+    given: set[str] = set()
+    while len(given) < len(left):
+        way = [label for label in ways[(start + len(given)) % 3] if label not in given]
+        way = way or [label for label in left if label not in given]
+        label = way[int(rng.random() * len(way))]
+        given.add(label)
+        yield label
+
+
+def _words(label: str) -> dict[str, str]:
+    kind = nouns.kind(label)
+    plain = nouns.bare(label) == nouns.name(label) and nouns.kind_is(label) == "are" and not nouns.is_plural(label)
+    return {
+        "a_label": nouns.singular(label),
+        "labels": kind,
+        "is_labels": f"{nouns.kind_is(label)} {kind}",
+        "no_label": f"is no {nouns.bare(label)}" if plain else f"{nouns.kind_is(label)} no {kind}",
+    }

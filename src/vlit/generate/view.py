@@ -1,0 +1,243 @@
+"""A view of one scene: what all tasks want to know of it, computed once, and what may be said without risk."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from vlit.data.boxes import Box, format_box, to_normalised, to_padded_square
+from vlit.data.sample import Mark
+from vlit.data.scene import Caption, Object, Scene
+from vlit.generate.statistics import Statistics
+from vlit.language import captions, nouns
+
+#: Mirrors and pictures show things twice: nothing is counted or called the only one there.
+_DOUBLED = re.compile(
+    r"\b(?:mirrors?|reflect\w*|illusion|collage|posters?|statues?|paintings?|photos? of|pictures? of|screens?)\b",
+    re.IGNORECASE,
+)
+_NUMBER_BEFORE = re.compile(
+    r"\b(two|three|four|five|six|seven|eight|nine|ten|couple|pair|[2-9]|1\d)\s+(?:of\s+)?(?:\w+\s+)?$", re.IGNORECASE
+)
+_VALUES = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+    "couple": 2, "pair": 2,
+}  # fmt: skip
+_PLAIN_PEOPLE = frozenset("man woman boy girl child baby lady guy toddler skier surfer snowboarder skateboarder batter".split())
+#: Share of the image below which an object is easily overlooked.
+TINY = 0.0012
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A caption that may be used, cleaned."""
+
+    id: str
+    text: str
+    loose: bool
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The parts of the config that the view needs."""
+
+    min_area: float = 0.005  #: share of the image that an object needs to be pointed at
+    padded_square: bool = False
+
+
+class View:
+    """One scene as the tasks see it.
+
+    Args:
+        scene: The scene.
+        statistics: Of all scenes.
+        settings: From the config.
+    """
+
+    def __init__(self, scene: Scene, statistics: Statistics, settings: Settings) -> None:
+        self.scene, self.statistics, self.settings = scene, statistics, settings
+        self.width, self.height = scene.image.width, scene.image.height
+        self._area = float(self.width * self.height) or 1.0
+        self.by_label: dict[str, list[Object]] = {}
+        self.crowded: set[str] = set()
+        for o in scene.objects:
+            self.by_label.setdefault(o.label, []).append(o)
+            if o.crowd:
+                self.crowded.add(o.label)
+        self._searched = _searched(scene.searched)
+
+    # What is there
+
+    def share(self, o: Object) -> float:
+        """Share of the image that the object's box takes, 0 to 1."""
+        return o.box.area / self._area
+
+    @functools.cached_property
+    def lines(self) -> list[Line]:
+        """Usable captions, the one that the others agree with most first."""
+        kept: list[tuple[Caption, str]] = []
+        for caption in self.scene.captions:
+            text = captions.clean(caption.text)
+            if text and captions.problem(text) is None and all(text != other for _, other in kept):
+                kept.append((caption, text))
+        order = captions.ranked([text for _, text in kept], self.statistics.words)
+        return [Line(kept[i][0].id, kept[i][1], captions.is_loose(kept[i][1])) for i in order]
+
+    @functools.cached_property
+    def visible(self) -> list[str]:
+        """Labels with at least one object that is not easily overlooked, by the area that they take."""
+        areas = {
+            label: sum(map(self.share, found))
+            for label, found in self.by_label.items()
+            if max(map(self.share, found)) >= 2 * TINY
+        }
+        return sorted(areas, key=lambda k: (-areas[k], k))
+
+    @functools.cached_property
+    def _mentions(self) -> tuple[set[str], set[str], dict[str, set[int]]]:
+        """Labels that texts may mean, those that they name in the plural, and the numbers that they give."""
+        from vlit.language.mentions import lexicon
+
+        find = lexicon(self.statistics.labels).find
+        any_, many, numbers = set(), set(), {}  # type: set[str], set[str], dict[str, set[int]]
+        texts = [c.text for c in self.scene.captions] + [r.phrase for r in self.scene.regions]
+        for text in texts:
+            for m in find(text):
+                any_.add(m.label)
+                if m.relation != "broader" and m.plural:
+                    many.add(m.label)
+                before = _NUMBER_BEFORE.search(text, max(0, m.start - 30), m.start)
+                if before:
+                    word = before[1].lower()
+                    numbers.setdefault(m.label, set()).add(_VALUES.get(word) or int(word))
+        for text in [q.text for q in self.scene.questions]:
+            any_.update(m.label for m in find(text))
+        for text in texts:
+            for word in captions.words(text):
+                any_.update(nouns.words().broad.get(word, ()))
+        return any_, many, numbers
+
+    @property
+    def mentioned(self) -> set[str]:
+        """Labels that a caption, region or question may speak of."""
+        return self._mentions[0]
+
+    @functools.cached_property
+    def doubled(self) -> bool:
+        """Whether a caption speaks of a mirror, a picture or the like."""
+        return any(_DOUBLED.search(c.text) for c in self.scene.captions)
+
+    # What is known for sure
+
+    @functools.cached_property
+    def counts(self) -> dict[str, int]:
+        """Exact numbers of the labels that are there; without those that captions or tiny boxes put in doubt."""
+        if self.doubled:
+            return {}
+        _, many, numbers = self._mentions
+        sure: dict[str, int] = {}
+        for label, found in self.by_label.items():
+            if label not in self._searched or label in self.crowded or not nouns.countable(label):
+                continue
+            n = len(found)
+            given = numbers.get(label)
+            if (given and n not in given) or (n == 1 and label in many) or min(map(self.share, found)) < TINY:
+                continue
+            sure[label] = n
+        return sure
+
+    @functools.cached_property
+    def unique(self) -> list[Object]:
+        """Objects that are the only one of their label and large enough to be pointed at, largest first."""
+        found = [
+            self.by_label[label][0]
+            for label, n in self.counts.items()
+            if n == 1 and self.share(self.by_label[label][0]) >= self.settings.min_area
+        ]
+        return sorted(found, key=lambda o: (-o.box.area, o.id))
+
+    @functools.cached_property
+    def absent(self) -> list[str]:
+        """Labels that are surely not there, most frequent in the corpus first.
+
+        Searched by annotators without a find, in no text of the scene, and not easily taken for something there.
+        """
+        blocked = set(self.mentioned)
+        for row in nouns.words().confusable:
+            if any(label in row for label in self.by_label):
+                blocked |= row
+        return [
+            label
+            for label in self.statistics.labels
+            if label in self._searched and label not in self.by_label and label not in blocked
+        ]
+
+    # Names
+
+    @functools.cached_property
+    def _called(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """What most captions call the only person: ("man", ids of those captions)."""
+        if self.counts.get("person") != 1:
+            return {}
+        from vlit.language.mentions import lexicon
+
+        find = lexicon(self.statistics.labels).find
+        used: dict[str, list[str]] = {}
+        for caption in self.scene.captions:
+            for m in find(caption.text):
+                word = m.text.lower()
+                if m.label == "person" and m.relation == "narrower" and not m.plural and word in _PLAIN_PEOPLE:
+                    used.setdefault(word, []).append(caption.id)
+                    break
+        if not used:
+            return {}
+        word = min(used, key=lambda w: (-len(used[w]), w))
+        if len(used[word]) < 2 or 2 * len(used[word]) <= sum(map(len, used.values())):
+            return {}
+        return {"person": (word, tuple(used[word]))}
+
+    def bare(self, label: str) -> str:
+        """What to call one that is there, without article: "dog", "man" where captions agree on it."""
+        called = self._called.get(label)
+        return called[0] if called else nouns.bare(nouns.loosely(label))
+
+    def the(self, label: str) -> str:
+        """With the definite article: "the dog"."""
+        return f"the {self.bare(label)}"
+
+    def a(self, label: str) -> str:
+        """With the indefinite article: "a dog", "some broccoli"."""
+        called = self._called.get(label)
+        return nouns.singular(called[0] if called else nouns.loosely(label))
+
+    # Making facts
+
+    def mark(self, o: Object) -> Mark:
+        """The object as a box that the text speaks of."""
+        return Mark(label=o.label, box=o.box, annotation=o.id)
+
+    def marks(self, label: str) -> tuple[Mark, ...]:
+        """All objects of the label."""
+        return tuple(map(self.mark, self.by_label[label]))
+
+    def evidence(self, label: str) -> tuple[str, ...]:
+        """Ids of all objects of the label, and of the captions that it is named after."""
+        ids = tuple(o.id for o in self.by_label[label])
+        called = self._called.get(label)
+        return ids + called[1] if called else ids
+
+    def box_text(self, box: Box) -> str:
+        """A box as it stands in a text."""
+        form = to_padded_square if self.settings.padded_square else to_normalised
+        return format_box(form(box, self.width, self.height))
+
+    @property
+    def box_form(self) -> str:
+        """Name of the box convention, the last part of the groups that explain it."""
+        return "padded_square" if self.settings.padded_square else "normalised"
+
+
+@functools.lru_cache(maxsize=256)
+def _searched(labels: Sequence[str]) -> frozenset[str]:
+    return frozenset(labels)

@@ -1,0 +1,173 @@
+"""Captions that people wrote: cleaned, judged, ranked by how far the captions of one image agree.
+
+Crowd captions hold bad English. Nothing is corrected here beyond capitals, quotes, spaces and the full stop: a
+caption that is doubtful is passed over for a better one of the same image.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import yaml
+
+_SPACES = re.compile(r"\s+")
+_SPACE_BEFORE_STOP = re.compile(r"\s+([,.;:!?])")
+_STOP_WITHOUT_SPACE = re.compile(r"([,;])(?=[A-Za-z])")
+_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*|\d+")
+_QUOTES = "\"'`“”‘’"
+
+
+@dataclass(frozen=True)
+class _Signs:
+    """``captions.yaml``: see the comments there."""
+
+    typos: re.Pattern[str]
+    junk: tuple[tuple[re.Pattern[str], str], ...]
+    loose: tuple[re.Pattern[str], ...]
+    finite: frozenset[str]
+    masculine: frozenset[str]
+    feminine: frozenset[str]
+    fillers: frozenset[str]
+
+
+@functools.cache
+def _signs() -> _Signs:
+    text = resources.files("vlit.language").joinpath("captions.yaml").read_text(encoding="utf-8")
+    raw: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return _Signs(
+        typos=re.compile(rf"\b(?:{'|'.join(raw['typos'])})\b", re.IGNORECASE),
+        junk=tuple((re.compile(j["pattern"]), j["reason"]) for j in raw["junk"]),
+        loose=tuple(map(re.compile, raw["loose"])),
+        finite=frozenset(raw["finite"]),
+        masculine=frozenset(raw["masculine"]),
+        feminine=frozenset(raw["feminine"]),
+        fillers=frozenset(raw["fillers"]),
+    )
+
+
+def clean(text: str) -> str:
+    """One line, no outer quotes, single spaces, a capital first letter and a full stop.
+
+    A caption all in capitals is set in lower case. The words themselves stay.
+    """
+    text = _SPACES.sub(" ", text).strip().strip(_QUOTES).strip()
+    text = _SPACE_BEFORE_STOP.sub(r"\1", text)
+    text = _STOP_WITHOUT_SPACE.sub(r"\1 ", text)
+    text = text.lstrip(",.;:!?- ").rstrip(",;:- ")
+    if not text:
+        return ""
+    if len(text) > 3 and text.isupper():
+        text = text.lower()
+    text = re.sub(r"\.{2,}$", ".", text)
+    if text[-1] not in ".!?":
+        text += "."
+    return text[0].upper() + text[1:]
+
+
+def words(text: str) -> list[str]:
+    """The words of a caption in lower case."""
+    return [w.lower() for w in _WORD.findall(text)]
+
+
+def problem(text: str, *, shortest: int = 5, longest: int = 32) -> str | None:
+    """Why a cleaned caption should not be used as a sentence, or ``None``.
+
+    Args:
+        text: Cleaned by :func:`clean`.
+        shortest: Words that a caption needs.
+        longest: Words above which it is no longer one sentence.
+    """
+    n = len(text.split())
+    if n < shortest:
+        return "too short"
+    if n > longest:
+        return "too long"
+    if not text.isascii():
+        return "letters outside English"
+    signs = _signs()
+    found = signs.typos.search(text)
+    if found:
+        return f"misspelt: {found.group()}"
+    lowered = text[0].lower() + text[1:]
+    for pattern, reason in signs.junk:
+        if pattern.search(lowered):
+            return reason
+    return None
+
+
+def is_sentence(text: str) -> bool:
+    """Whether the caption surely has a finite verb: "A man is riding a wave.", not "A man riding a wave."."""
+    signs = _signs()
+    tokens = words(text)
+    for i, word in enumerate(tokens):
+        if word in signs.finite and not (i and tokens[i - 1] in ("that", "which", "who", "to")):
+            return True
+    return False
+
+
+def is_phrase(text: str) -> bool:
+    """Whether the caption surely is a noun phrase that can follow "shows": "A man riding a wave."."""
+    signs = _signs()
+    tokens = words(text)
+    if is_sentence(text) or not tokens or text.count(".") > 1 or "?" in text:
+        return False
+    if tokens[0] not in ("a", "an", "the", "two", "three", "four", "five", "six", "several", "some", "many"):
+        return False
+    # Any other word on -s or -ed may be a finite verb ("skates", "parked"); a participle is plain before these.
+    for i, word in enumerate(tokens):
+        if word in signs.finite:
+            return False
+        if word.endswith("s") and not word.endswith(("ss", "us", "'s")) and not _is_noun(tokens, i):
+            return False
+        follows = tokens[i + 1] if i + 1 < len(tokens) else ""
+        if word.endswith("ed") and word not in ("red", "bed") and follows not in _PREPOSITIONS:
+            return False
+    return True
+
+
+_PREPOSITIONS = frozenset("with by in on at to up next of from into together beside along near under for".split())
+_BEFORE_NOUNS = frozenset(
+    "a an the two three four five six seven eight several some many of with and different various other his her "
+    "their its on in to by at near for white black red blue green brown yellow large small big little old young".split()
+)
+
+
+def _is_noun(tokens: Sequence[str], i: int) -> bool:
+    return i == 0 or tokens[i - 1] in _BEFORE_NOUNS
+
+
+def ranked(texts: Sequence[str], common: Collection[str] = ()) -> list[int]:
+    """Indices of the cleaned captions, the one that the others agree with most first.
+
+    Agreement is the mean share of its content words that each other caption has too. Against a caption count words
+    that no other has and that are not ``common`` (there the typing errors are), headline style, and a man where the
+    others see a woman.
+
+    Args:
+        texts: Cleaned captions of one image.
+        common: Words that a larger body of captions uses; empty where none is known.
+    """
+    signs = _signs()
+    bags = [frozenset(words(t)) for t in texts]
+    sexes = [bool(b & signs.masculine) - bool(b & signs.feminine) for b in bags]
+    content = [b - signs.fillers for b in bags]
+    scores: list[float] = []
+    for i, bag in enumerate(content):
+        others = [b for j, b in enumerate(content) if j != i]
+        score = sum(len(bag & b) / (len(bag | b) or 1) for b in others) / (len(others) or 1)
+        if common:
+            score -= 0.04 * sum(1 for word in bag if word not in common and not any(word in b for b in others))
+        score -= 0.15 * sum(1 for pattern in signs.loose if pattern.search(texts[i]))
+        score -= 1.0 if sexes[i] * sum(sexes) < 0 else 0.0
+        scores.append(score)
+    return sorted(range(len(texts)), key=lambda i: (-scores[i], i))
+
+
+def is_loose(text: str) -> bool:
+    """Whether a cleaned caption is in headline or loose style ("Man on phone.")."""
+    return any(pattern.search(text) for pattern in _signs().loose)

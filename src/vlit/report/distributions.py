@@ -1,0 +1,180 @@
+"""Distributions of the scores in fixed memory: one pass for the ranges, one that counts into fine bins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from vlit.assess.registry import INDICATORS
+from vlit.run.folder import RunFolder
+
+#: Bins of a histogram as drawn, and the fine ones that medians and quantiles are read from.
+BINS = 48
+FINE = 24_000
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a gate of the recipe asks of an indicator; a quantile is already the value it stands for."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Scores of one indicator over all samples.
+
+    ``counts`` are the samples in ``BINS`` equal bins from ``start`` to ``end``; what lies outside is counted in the
+    first and the last bin. ``median`` is exact to one ``FINE``-th of the range.
+    """
+
+    indicator: str
+    principle: str = ""
+    direction: str = ""  #: "higher is better", "lower is better" or ""
+    scored: int = 0
+    missing: int = 0  #: samples that it does not apply to
+    low: float = 0.0
+    high: float = 0.0
+    median: float = 0.0
+    start: float = 0.0
+    end: float = 0.0
+    counts: tuple[int, ...] = ()
+    bounds: Bounds = Bounds()
+
+
+@dataclass(frozen=True)
+class SetRow:
+    """A set-level score; ``detail`` are its parameters and by-products."""
+
+    indicator: str
+    value: float | None
+    n: int
+    principle: str = ""
+    direction: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class _Range:
+    scored: int = 0
+    missing: int = 0
+    low: float = np.inf
+    high: float = -np.inf
+
+
+def distributions(run: RunFolder, gates: Mapping[str, Any]) -> list[Distribution]:
+    """One distribution for each indicator that has a score, by name.
+
+    Args:
+        run: The run.
+        gates: Gates of the recipe by indicator, with ``min``, ``max``, ``min_quantile`` and ``max_quantile``.
+    """
+    ranges: dict[str, _Range] = {}
+    for name, values in _values(run):
+        known = ranges.setdefault(name, _Range())
+        known.missing += int(np.isnan(values).sum())
+        values = values[~np.isnan(values)]
+        if values.size:
+            known.scored += values.size
+            known.low, known.high = min(known.low, values.min()), max(known.high, values.max())
+    fine = {n: np.zeros(FINE, np.int64) for n, r in ranges.items() if r.scored}
+    for name, values in _values(run):
+        if name in fine:
+            low, high = ranges[name].low, ranges[name].high
+            fine[name] += np.bincount(_places(values[~np.isnan(values)], low, high), minlength=FINE)
+    # An indicator of the whole set may leave a row for each sample that only tells its group.
+    return [_distribution(n, ranges[n], fine[n], gates.get(n)) for n in sorted(fine)]
+
+
+def set_rows(run: RunFolder) -> list[SetRow]:
+    """All set-level scores, by name."""
+    rows = []
+    for score in sorted(run.set_scores, key=lambda s: s.indicator):
+        detail = orjson.loads(score.detail or "{}")
+        principle, direction = described(score.indicator)
+        shown = detail if isinstance(detail, dict) else {"detail": detail}
+        rows.append(SetRow(score.indicator, score.value, score.n, principle, direction, shown))
+    return rows
+
+
+def described(indicator: str) -> tuple[str, str]:
+    """Principle and direction of an indicator; empty for one that is not installed here."""
+    if indicator not in INDICATORS.targets():
+        return "", ""
+    kind = INDICATORS.load(indicator)
+    return kind.principle, "" if kind.direction == "none" else kind.direction
+
+
+def _values(run: RunFolder) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
+    """Values by indicator and batch; NaN where the indicator does not apply."""
+    for path in run.scores.parts():
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(65_536, columns=["indicator", "value"]):
+                names = batch["indicator"]
+                values = pc.fill_null(batch["value"], np.nan).to_numpy(zero_copy_only=False)
+                for name in sorted(pc.unique(names).to_pylist()):
+                    found = values[pc.equal(names, pa.scalar(name)).to_numpy(zero_copy_only=False)]
+                    yield name, np.where(np.isfinite(found), found, np.nan)
+
+
+def _places(values: npt.NDArray[np.float64], low: float, high: float) -> npt.NDArray[np.int64]:
+    if high <= low:
+        return np.full(values.size, FINE // 2)
+    return np.minimum((values - low) / (high - low) * FINE, FINE - 1).astype(np.int64)
+
+
+def _distribution(name: str, span: _Range, fine: npt.NDArray[np.int64], gate: Any) -> Distribution:
+    low, high = float(span.low), float(span.high)
+    edges = np.linspace(low, high, FINE + 1) if high > low else np.full(FINE + 1, low)
+
+    def quantile(share: float) -> float:
+        place = int(np.searchsorted(np.cumsum(fine), share * (span.scored - 1), side="right"))
+        place = min(place, FINE - 1)
+        return float(edges[place] if share < 0.5 else edges[place + (place == FINE - 1)])
+
+    bounds = Bounds(
+        _bound(gate, "min", quantile),
+        _bound(gate, "max", quantile),
+    )
+    start, end = _view(low, high, quantile, bounds)
+    centres = (edges[:-1] + edges[1:]) / 2
+    width = (end - start) or 1.0
+    bins = np.clip((centres - start) / width * BINS, 0, BINS - 1).astype(np.int64)
+    principle, direction = described(name)
+    return Distribution(
+        indicator=name,
+        principle=principle,
+        direction=direction,
+        scored=span.scored,
+        missing=span.missing,
+        low=low,
+        high=high,
+        median=quantile(0.5),
+        start=start,
+        end=end,
+        counts=tuple(int(n) for n in np.bincount(bins, weights=fine, minlength=BINS)),
+        bounds=bounds,
+    )
+
+
+def _bound(gate: Any, side: str, quantile: Any) -> float | None:
+    value, share = getattr(gate, side, None), getattr(gate, f"{side}_quantile", None)
+    return quantile(share) if value is None and share is not None else value
+
+
+def _view(low: float, high: float, quantile: Any, bounds: Bounds) -> tuple[float, float]:
+    """The range that is drawn: all of it, unless a few far values would squeeze everything else into one bin."""
+    ends = [quantile(0.005), quantile(0.995), *(b for b in (bounds.low, bounds.high) if b is not None)]
+    near = min(ends), max(ends)
+    if high - low > 3 * (near[1] - near[0]) > 0:
+        return near
+    return min([low, *ends]), max([high, *ends])

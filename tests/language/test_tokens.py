@@ -1,0 +1,32 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlit.language.tokens import sentences, words
+
+
+def test_words_keep_apostrophes_hyphens_and_numbers_whole():
+    assert words("The dog’s 3 bowls aren't black-and-white: 0.726, 1,200!") == [
+        "the", "dog's", "3", "bowls", "aren't", "black-and-white", ":", "0.726", ",", "1,200", "!",
+    ]  # fmt: skip
+
+
+def test_words_read_other_scripts_and_repeated_marks():
+    assert words("Größe… ok???") == ["größe", "…", "ok", "???"]
+    assert words(" \n\t ") == []
+
+
+def test_sentences_end_at_marks_and_lines_but_not_at_abbreviations():
+    assert sentences("Dr. Smith has 2.5 dogs. He asks: why? Yes!\nB. A cat\n") == [
+        "Dr. Smith has 2.5 dogs.", "He asks: why?", "Yes!", "B. A cat",
+    ]  # fmt: skip
+
+
+@given(st.text())
+def test_sentences_lose_nothing_but_white_space(text):
+    assert "".join("".join(sentences(text)).split()) == "".join(text.split())
+
+
+@given(st.text())
+def test_words_are_stable_when_joined_again(text):
+    once = words(text)
+    assert all(once) and [w.lower() for w in once] == once
