@@ -34,7 +34,9 @@ def listed(ident: int | str, file: str | None = None, **more: Any) -> dict[str, 
     return {"id": ident, "file_name": name, "width": SIZE[0], "height": SIZE[1], **more}
 
 
-def instance(ident: int, image: int | str, box: Any = (1, 2, 10, 20), category: int = 1, **more: Any) -> dict[str, Any]:
+def instance(
+    ident: int, image: int | str, box: Any = (1, 2, 10, 20), category: int = 1, **more: Any
+) -> dict[str, Any]:
     return {"id": ident, "image_id": image, "bbox": box, "category_id": category, "iscrowd": 0, **more}
 
 
@@ -46,9 +48,7 @@ def instances(images: list[Any], annotations: list[Any]) -> dict[str, Any]:
     return {"images": images, "categories": CATEGORIES, "annotations": annotations}
 
 
-def collect(
-    base: Path, *sources: dict[str, Any], **options: Any
-) -> tuple[dict[str, Scene], list[Quarantined]]:
+def collect(base: Path, *sources: dict[str, Any], **options: Any) -> tuple[dict[str, Scene], list[Quarantined]]:
     """Scenes by id and the quarantine of some sources, through shards and work as in a run."""
     config = CollectConfig.model_validate({"sources": sources, **options})
     stage = CollectStage(config, Setting(seed=0, base=base))

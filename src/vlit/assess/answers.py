@@ -19,14 +19,17 @@ _LETTER = re.compile(
     r"\W*(?i:(?:the\s+)?(?:(?:correct|right|best)\s+)?(?:answer|choice|option)\s*(?:is|:)?\s*)?"
     r"\(?([A-Z])\)?(?=\s*$|[.):,]|\s+is\b)"
 )
-_YES_NO = re.compile(r"\W*(yes|yeah|yep|no|nope)\b", re.IGNORECASE)
+#: How an answer says yes or no.
+YES_NO = re.compile(r"\W*(yes|yeah|yep|no|nope)\b", re.IGNORECASE)
 _HOW_MANY = re.compile(r"\bhow many\b|\bcount\b|\bnumber of\b", re.IGNORECASE)
 _DENIES = re.compile(r"\b(?:not|missing|absent|cannot|except|without|no)\b|n['’]t\b", re.IGNORECASE)
 _ASKS_PRESENCE = re.compile(
-    r"\b(?:is|are) there\b|\bthere (?:is|are)\b|\b(?:see|shows?|contains?|includes?|visible|appears?|spot|find|seen|present"
-    r"|depicts?|features?|detect|any|has|have)\b|\bpart of th",
+    r"\b(?:is|are) there\b|\bthere (?:is|are)\b|\b(?:see|shows?|contains?|includes?|visible|appears?|spot|find"
+    r"|seen|present|depicts?|features?|detect|any|has|have)\b|\bpart of th",
     re.IGNORECASE,
 )
+_FORMAT = re.compile(r"\byes[\s-]+or[\s-]+no\b", re.IGNORECASE)
+_CORRECT = re.compile(r"^\W*is\s+(?:correct|right)\b\W*", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
 _MAX_ANSWER_WORDS = 12  #: of an answer from which a bare number is read
 
@@ -34,16 +37,17 @@ _MAX_ANSWER_WORDS = 12  #: of an answer from which a bare number is read
 class Question(msgspec.Struct, frozen=True):
     """The parts of a user turn that an answer is read by."""
 
-    text: str  #: without its options
+    text: str  #: before its options
     options: dict[str, str]  #: letter to text
     mentions: tuple[Mention, ...]  #: in ``text``
 
 
 def read_question(text: str, lexicon: Lexicon) -> Question:
     """Take a user turn apart."""
-    options = {(m[1] or m[2]): m[3] for m in _OPTION.finditer(text)}
-    stem = _OPTION.sub("", text) if len(options) > 1 else text
-    return Question(stem, options if len(options) > 1 else {}, tuple(lexicon.find(stem)))
+    found = list(_OPTION.finditer(text))
+    options = {(m[1] or m[2]): m[3] for m in found} if len(found) > 1 else {}
+    stem = _FORMAT.sub("", text[: found[0].start()] if options else text)
+    return Question(stem, options, tuple(lexicon.find(stem)))
 
 
 def chosen(question: Question, answer: str) -> str | None:
@@ -52,6 +56,16 @@ def chosen(question: Question, answer: str) -> str | None:
     by_words = next((o for o in question.options.values() if plain(o) == wanted), None)
     letter = _LETTER.match(answer)
     return by_words or (question.options.get(letter[1]) if letter else None)
+
+
+def sayings(question: Question, answer: str) -> list[str]:
+    """What an answer says: its words, or the option that it chooses, or both where they differ."""
+    option = chosen(question, answer) if question.options else None
+    if option is None:
+        return [answer]
+    letter = _LETTER.match(answer)
+    words = _CORRECT.sub("", answer[letter.end() :]) if letter else answer
+    return [option] if plain(words) in ("", plain(option)) else [option, words]
 
 
 def plain(text: str) -> str:
@@ -70,22 +84,22 @@ def answer_claims(
         lexicon: The labels to look for.
         topic: What the conversation spoke of before, for "how many of them".
     """
-    option = chosen(question, answer) if question.options else None
-    own = claims_of(answer, lexicon)
-    if option is None:
-        return own + _implied(question, answer, own, lexicon, topic)
-    if plain(option) not in plain(answer):
-        own = claims_of(option, lexicon)
-    if _DENIES.search(question.text):  # "Which of these is not in the image?": what the answer names, it denies
-        return [Claim("absent", c.label, c.word, c.relation, 0, whole=True, plural=c.plural) for c in own]
-    return own + _implied(question, option, own, lexicon, topic)
+    found: list[Claim] = []
+    for said in sayings(question, answer):
+        own = claims_of(said, lexicon)
+        if question.options and _DENIES.search(question.text):  # "Which of these is not in the image?"
+            own = [Claim("absent", c.label, c.word, c.relation, 0, whole=True, plural=c.plural) for c in own]
+            found += own
+        else:
+            found += own + _implied(question, said, own, lexicon, topic)
+    return found
 
 
 def _implied(
     question: Question, said: str, own: list[Claim], lexicon: Lexicon, topic: Mention | None
 ) -> list[Claim]:
     """What the question adds to the words of the answer; nothing where they say it themselves."""
-    yes_no = _YES_NO.match(said)
+    yes_no = YES_NO.match(said)
     mentions = [m for m in question.mentions if m.relation != "broader"]
     subject = mentions[0] if len({m.label for m in mentions}) == 1 else None
     if _HOW_MANY.search(question.text) and not (yes_no and yes_no[1].lower() != "no"):
@@ -104,12 +118,10 @@ def _number(subject: Mention, said: str, whole: bool) -> list[Claim]:
     words = _WORD.findall(said.lower())
     if len(words) > _MAX_ANSWER_WORDS:
         return []
-    numbers = [
-        0 if w in ("none", "no") else n for w in words if (n := value_of(w)) is not None or w in ("none", "no")
-    ]
-    if not numbers:
+    numbers = [0 if w in ("none", "no") else value_of(w) for w in words]
+    n = next((n for n in numbers if n is not None), None)
+    if n is None:
         return []
-    n = numbers[0]
     return [_claim(subject, "count" if n else "absent", n, "=", whole)]
 
 

@@ -157,7 +157,7 @@ class _Sentence:
                     if not partial:
                         whole = whole and self.exists and "without" not in self._words(first - 4, first)
                         yield Claim("absent", m.label, m.text, m.relation, 0, "=", whole, m.plural)
-                elif n is None or partial:
+                elif n is None or partial or (n == 1 and not whole):  # "one man": there may be others
                     yield Claim("present", m.label, m.text, m.relation, plural=m.plural)
                 else:
                     yield Claim("count", m.label, m.text, m.relation, n, comparison, whole, m.plural)

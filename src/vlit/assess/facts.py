@@ -84,13 +84,25 @@ class Facts:
 
     def judge(self, claim: Claim) -> Judgement:
         """Compare one claim with the annotations."""
-        if claim.relation == "broader":  # the word may mean something else: it can only be confirmed
-            return SUPPORTED if claim.kind == "present" and claim.label in self.there else UNVERIFIABLE
+        if claim.relation == "broader":
+            return self._broader(claim)
         if claim.kind == "absent":
             return self._absent(claim)
         if claim.kind == "count":
             return self._count(claim)
         return self._present(claim)
+
+    def _broader(self, claim: Claim) -> Judgement:
+        """The word may mean something else: it can be confirmed, and be too few for what it includes."""
+        if claim.kind == "present" and claim.label in self.there:
+            return SUPPORTED
+        exact = self.exact(claim.label)
+        if claim.kind == "count" and claim.whole and claim.comparison == "=" and exact is not None:
+            if claim.n == exact:
+                return SUPPORTED
+            if claim.n < exact:
+                return contradicted(f"says {claim.n} {claim.word}; the annotations count {exact} {claim.label}")
+        return UNVERIFIABLE
 
     def _present(self, claim: Claim) -> Judgement:
         if claim.label in self.there:

@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 from vlit.assess.answers import Question, answer_claims, read_question
 from vlit.assess.asked import judge_asked
 from vlit.assess.claims import Claim
+from vlit.assess.comparisons import judge_comparisons
 from vlit.assess.facts import Facts, Judgement
 from vlit.assess.indicator import Indicator, Need, NoConfig
 from vlit.assess.places import judge_places
@@ -99,7 +100,9 @@ def _judge_turn(facts: Facts, question: Question, answer: str, topic: Mention | 
     claims: list[Claim] = answer_claims(question, answer, facts.lexicon, topic)
     for claim in dict.fromkeys(claims):
         yield facts.judge(claim)
-    yield from judge_places(facts, question, answer, facts.lexicon.find(answer))
+    mentions = facts.lexicon.find(answer)
+    yield from judge_places(facts, question, answer, mentions)
+    yield from judge_comparisons(facts, question, answer, mentions)
 
 
 def _topic(question: Question) -> Mention | None:

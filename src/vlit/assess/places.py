@@ -8,10 +8,11 @@ label is there, with a margin of a tenth of the image: what is nearly in the mid
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
-from vlit.assess.answers import Question
+from vlit.assess.answers import YES_NO, Question, chosen
 from vlit.assess.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, contradicted
 from vlit.data.boxes import find_boxes, format_box, from_normalised, from_padded_square
 from vlit.data.scene import Object
@@ -27,14 +28,21 @@ _PLACE = re.compile(
     r"|\s*(?=[.,;]|$))",
     re.IGNORECASE,
 )
+_SHORT_PLACE = re.compile(
+    r"\W*(?:(?:in|on|at|to)\s+)?(?:the\s+)?((?:(?:far|upper|lower|top|bottom|left|right|cent(?:er|re))[\s-]*){1,3})"
+    r"(?:side|part|half|corner)?\W*",
+    re.IGNORECASE,
+)
+_OTHER = {"left": "right", "right": "left"}
 _MARGIN, _OVERLAP, _SLACK = 0.1, 0.5, 0.01
 
 
 def judge_places(facts: Facts, question: Question, answer: str, mentions: list[Mention]) -> Iterator[Judgement]:
     """Judge the boxes and places of an answer; ``mentions`` are those of the answer."""
     yield from _boxes(facts, question, answer, mentions)
+    yield from _short(facts, question, answer, mentions)
     plain = [m for m in mentions if m.relation != "broader" and not m.plural]
-    for a, b in zip(plain, plain[1:], strict=False):
+    for a, b in itertools.pairwise(plain):
         side = _SIDE_OF.fullmatch(answer, a.end, b.start)
         if side:
             yield _side(facts, a, b, side[1].lower())
@@ -42,6 +50,22 @@ def judge_places(facts: Facts, question: Question, answer: str, mentions: list[M
         subject = _subject(answer, place, plain)
         if subject is not None:
             yield _place(facts, subject, place[1].lower())
+
+
+def _short(facts: Facts, question: Question, answer: str, mentions: list[Mention]) -> Iterator[Judgement]:
+    """A place alone after "Where is the dog?"; yes or no after "Is the dog to the left of the cat?"."""
+    asked = [m for m in question.mentions if m.relation != "broader" and not m.plural]
+    said = (chosen(question, answer) if question.options else None) or answer
+    if len(asked) == 1 and not mentions:
+        place = _SHORT_PLACE.fullmatch(said)
+        if place:
+            yield _place(facts, asked[0], place[1].lower())
+    yes_no = YES_NO.match(said)
+    if len(asked) == 2 and not mentions and yes_no:
+        side = _SIDE_OF.fullmatch(question.text, asked[0].end, asked[1].start)
+        if side and not re.search(r"\bor\b|\bnot\b|n't\b", side.group()):
+            true_side = side[1].lower() if yes_no[1].lower().startswith("y") else _OTHER[side[1].lower()]
+            yield _side(facts, asked[0], asked[1], true_side)
 
 
 def _boxes(facts: Facts, question: Question, answer: str, mentions: list[Mention]) -> Iterator[Judgement]:

@@ -88,7 +88,7 @@ class AssessStage(Stage[AssessConfig]):
     name: ClassVar[str] = "assess"
     reads: ClassVar[tuple[str, ...]] = ("samples", "scenes")
     optional: ClassVar[tuple[str, ...]] = ("scenes",)
-    writes: ClassVar[tuple[str, ...]] = ("scores", "set_scores")
+    writes: ClassVar[tuple[str, ...]] = ("set_scores", "scores")
     code: ClassVar[tuple[str, ...]] = ("vlit.assess", "vlit.language", "vlit.data")
     Config = AssessConfig
 

@@ -212,15 +212,15 @@ def _syntax_error(path: Path, buffer: memoryview, error: Exception) -> VlitError
         )
     found = re.search(r"\(byte (\d+)\)", text)
     at = int(found[1]) if found else 0
+    more = "trailing characters" in text
+    at -= more  # msgspec has gone one too far there
     near = bytes(buffer[max(0, at - 20) : at + 20])
-    if "trailing" in text:
-        after = bytes(buffer[at : at + 1])
-        lines = after == b"{" and b"\n" in bytes(buffer[max(0, at - 3) : at])
+    if more:
+        lines = bytes(buffer[at - 1 : at + 1]) == b"\n{"
         return VlitError(
             f"after a complete JSON document more follows at byte {at:,}: {near!r}",
             where=str(path),
-            todo="these are JSON Lines or several documents joined in one file: split them into files; "
-            "captions a line are read by `kind: captions` from a file that is named .jsonl"
+            todo="these are JSON Lines: name the file .jsonl for `kind: captions`, or make it one document"
             if lines
             else "several documents were joined in one file: split them and list them one by one",
         )

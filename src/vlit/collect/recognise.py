@@ -58,7 +58,7 @@ def _of_object(outline: Outline) -> Guess:
     if "caption" in annotation:
         return Guess("COCO captions", "coco", "captions")
     if "keypoints" in annotation:
-        return Guess("COCO keypoints; their boxes are those of the instances file")
+        return Guess("COCO keypoints, whose boxes the instances have too")
     if "segments_info" in annotation:
         return Guess("COCO panoptic segmentation, which is not read yet")
     if {"bbox", "category_id"} <= annotation or (

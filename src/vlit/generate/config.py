@@ -21,9 +21,10 @@ class AdaptConfig(Config):
     answers: Answers = "mixed"  #: short ones with a format instruction, whole sentences, or half of each
     box_format: Literal["normalised", "padded_square"] = "normalised"
     pools: str | None = None  #: folder with pools of your own; groups in it replace ours
-    min_area: float = pydantic.Field(default=0.005, ge=0, lt=1)  #: share of the image that an object needs to be pointed at
+    #: Share of the image that an object needs to be pointed at.
+    min_area: float = pydantic.Field(default=0.005, ge=0, lt=1)
     #: The tasks and their settings; all of them when left out.
-    tasks: Mapping[str, pydantic.SerializeAsAny[TaskConfig]] = pydantic.Field(default_factory=dict, validate_default=True)
+    tasks: Mapping[str, pydantic.SerializeAsAny[TaskConfig]] = pydantic.Field({}, validate_default=True)
 
     @pydantic.field_validator("tasks", mode="before")
     @classmethod

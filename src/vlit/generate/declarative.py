@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vlit.language.nouns import capital, number_word
+from vlit.language.nouns import capital, number_word, singular_of
 
 _ING = re.compile(
     r"^(?P<be>is|are|was|were) (?P<subject>(?:the|this|that|these|those|his|her|their) \w+(?: \w+)?) "
@@ -12,11 +12,13 @@ _ING = re.compile(
     r"living|dining|swimming|parking|wedding|shopping|cutting)\w{2,}ing\b.*)$",
     re.IGNORECASE,
 )
-_PRONOUN = re.compile(r"^(?P<be>is|are|was|were) (?P<subject>this|it|he|she|they|these|those|that) (?P<rest>.+)$", re.I)
+_BE = r"^(?P<be>is|are|was|were)"
+_PRONOUN = re.compile(rf"{_BE} (?P<subject>this|it|he|she|they|these|those|that) (?P<rest>.+)$", re.I)
 _THERE = re.compile(r"^(is|are|was|were) there\b", re.I)
-_THING = re.compile(r"^(?P<be>is|are|was|were) (?P<rest>(?:the|this|that|these|those) .+)$", re.I)
-_MADE_OF = re.compile(r"^what (?P<be>is|are) (?P<subject>(?:the|this|these|those|that) [\w ]+?) made (?:out )?of$", re.I)
-_COLOR = re.compile(r"^what colou?r (?P<be>is|are) (?P<subject>(?:the|this|these|those|his|her|their) [\w' ]+)$", re.I)
+_THING = re.compile(rf"{_BE} (?P<rest>(?:the|this|that|these|those) .+)$", re.I)
+_SUBJECT = r"(?P<be>is|are) (?P<subject>(?:the|this|these|those|that|his|her|their) [\w' ]+?)"
+_MADE_OF = re.compile(rf"^what {_SUBJECT} made (?:out )?of$", re.I)
+_COLOR = re.compile(rf"^what colou?r {_SUBJECT}$", re.I)
 _EITHER = re.compile(r"^(?P<be>is|are) (?P<subject>the \w+(?: \w+)?) (?P<one>\w+) or (?P<other>\w+)$", re.I)
 _HOW_MANY = re.compile(r"^how many (?P<noun>\w+(?: \w+)?) (?P<be>are|is) (?P<rest>[\w' ]+)$", re.I)
 _WORD = re.compile(r"^[a-z][a-z -]*$")
@@ -74,29 +76,14 @@ def _number(asked: str, n: int) -> str | None:
             return None
         place = rest.removeprefix("there").strip()
         tail = f" {place}" if place else ""
-        return f"There is one {_one(noun)}{tail}." if n == 1 else f"There are {_some(n)} {noun}{tail}."
+        return f"There is one {singular_of(noun)}{tail}." if n == 1 else f"There are {_some(n)} {noun}{tail}."
     if n == 1:
-        return f"One {_one(noun)} is {rest}." if _one(noun) else None
+        return f"One {singular_of(noun)} is {rest}."
     return f"{capital(_some(n))} {noun} are {rest}."
 
 
 def _some(n: int) -> str:
     return "no" if n == 0 else number_word(n)
-
-
-def _one(noun: str) -> str:
-    front, _, last = noun.rpartition(" ")
-    irregular = {"people": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse", "knives": "knife",
-                 "buses": "bus", "sheep": "sheep", "geese": "goose", "feet": "foot", "teeth": "tooth"}  # fmt: skip
-    if last in irregular:
-        last = irregular[last]
-    elif last.endswith(("sses", "shes", "ches", "xes")):
-        last = last[:-2]
-    elif last.endswith("ies") and len(last) > 4:
-        last = last[:-3] + "y"
-    elif last.endswith("s"):
-        last = last[:-1]
-    return f"{front} {last}".strip()
 
 
 def _phrase(asked: str, answer: str) -> str | None:

@@ -57,7 +57,7 @@ def _first(objects: Sequence[Object], key: Callable[[Object], float], margin: fl
 
 
 def clear_box(view: View, o: Object) -> bool:
-    """Whether the box means this object and no other: nothing else fills it, and it is not most of the image."""
+    """Whether the box means this object alone: nothing else fills it, and it is not most of the image."""
     if view.share(o) > 0.7:
         return False
     for other in view.scene.objects:

@@ -30,6 +30,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     short: str | None = None  #: the short answer; None where only sentences are natural
     form: str | None = None  #: group of format instructions that goes with the short answer
     note: str | None = None  #: group of format instructions that the question needs in both modes
+    stiff: bool = False  #: the sentence is correct but stiff: mixed answers take the short form
     options: tuple[str, ...] = ()  #: lettered under the question
     slots: Mapping[str, str] = {}  #: of the instruction, and of every part of the reply
     evidence: tuple[str, ...] = ()  #: ids of annotations
@@ -47,7 +48,7 @@ C = TypeVar("C", bound=TaskConfig)
 
 
 class Task(ABC, Generic[C]):
-    """One kind of instruction. A new task is one file like those in ``generate/tasks``, a pool, and a registry line.
+    """One kind of instruction. A new task is one file like those in ``tasks/``, a pool, and a registry line.
 
     Args:
         config: Of the task's own type.

@@ -1,4 +1,4 @@
-"""Places in words: which of nine parts of the image an object is in, and what is beside what. Only clear cases."""
+"""Places in words: which of nine parts of the image an object is in, what is beside what; clear cases only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from vlit.data.scene import Object
 from vlit.generate.view import View
 
 #: Centres closer than this to the border between two parts, as a share of the side, are in neither.
-_LOW, _HIGH = 0.31, 0.69
-_MIDDLE = (0.40, 0.60)
+_LOW, _HIGH = 0.32, 0.68
+_MIDDLE = (0.39, 0.61)
 #: An object wider or higher than this share of the image is not "in" one part of it.
 _EXTENT = 0.6
 

@@ -28,7 +28,7 @@ def mode_of(fact: Fact, answers: str, rng: Random) -> Mode:
     if fact.short is None:
         return "sentence"
     if answers == "mixed":
-        return "short" if rng.random() < 0.5 else "sentence"
+        return "short" if fact.stiff or rng.random() < 0.5 else "sentence"
     return "short" if answers == "short" else "sentence"
 
 
@@ -60,6 +60,9 @@ def render(fact: Fact, pools: Pools, mode: Mode, rng: Random) -> Round:
     sentences: list[str] = []
     for part in fact.say:
         template = pools.pick(fact.task, part.group, rng)
+        for _ in range(3):  # a paragraph does not say two things in the same way
+            if template.id in used:
+                template = pools.pick(fact.task, part.group, rng)
         used.append(template.id)
         sentences.append(capital(template.text.format_map({**fact.slots, **part.slots})))
     return Round(question, " ".join(sentences), tuple(used))

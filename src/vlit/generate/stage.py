@@ -37,7 +37,9 @@ class GenerateStage(Stage[GenerateConfig]):
 
     def _adapt(self) -> AdaptConfig:
         config = self.config.adapt
-        return config.model_copy(update={"pools": self.setting.resolve(config.pools)}) if config.pools else config
+        return (
+            config.model_copy(update={"pools": self.setting.resolve(config.pools)}) if config.pools else config
+        )
 
     def outside(self) -> Iterable[str]:
         """Digests of the user's own pools."""

@@ -1,7 +1,7 @@
 """What all scenes together tell: how frequent labels are, which occur together, which answers people gave.
 
-Absent objects are drawn by it (a negative is harder when the object is common, or usual in such company), and so are
-wrong options. One pass over the scenes, reading only the columns that are needed.
+Absent objects are drawn by it (a negative is harder when the object is common, or usual in such company), and
+so are wrong options. One pass over the scenes, reading only the columns that are needed.
 """
 
 from __future__ import annotations

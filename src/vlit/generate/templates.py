@@ -1,7 +1,7 @@
 """Pools of templates: data files with the wordings of every task, checked when they are read.
 
-A pool file is a YAML mapping: group → list of templates. A template is a text with slots such as ``{a_label}``, or
-``{text: ..., weight: 5}`` for one that is to come more often. Its id is made from its words, so that an id in a
+A pool file is a YAML mapping: group → list of templates. A template is a text with slots such as ``{a_label}``,
+or ``{text: ..., weight: 5}`` for one that is to come more often. Its id is made from its words, so that an id in a
 sample's provenance always names one wording.
 """
 
@@ -68,7 +68,7 @@ def load(tasks: Mapping[str, Task[Any]], folder: Path | None = None) -> Pools:
     """
     declared = {name: task.groups for name, task in tasks.items()}
     formats = _read_builtin(FORMATS)
-    declared[FORMATS] = {group: () for group in formats}
+    declared[FORMATS] = dict.fromkeys(formats, ())
     own = _read_folder(folder, declared) if folder else {}
     groups: dict[str, dict[str, tuple[Template, ...]]] = {}
     for task, slots in declared.items():

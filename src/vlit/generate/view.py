@@ -16,17 +16,17 @@ from vlit.language import captions, nouns
 
 #: Mirrors and pictures show things twice: nothing is counted or called the only one there.
 _DOUBLED = re.compile(
-    r"\b(?:mirrors?|reflect\w*|illusion|collage|posters?|statues?|paintings?|photos? of|pictures? of|screens?)\b",
+    r"\b(?:mirrors?|reflect\w*|illusion|collage|posters?|statues?|paintings?|photos? of|pictures? of)\b",
     re.IGNORECASE,
 )
 _NUMBER_BEFORE = re.compile(
-    r"\b(two|three|four|five|six|seven|eight|nine|ten|couple|pair|[2-9]|1\d)\s+(?:of\s+)?(?:\w+\s+)?$", re.IGNORECASE
+    r"\b(two|three|four|five|six|seven|eight|nine|ten|couple|pair|[2-9]|1\d)\s+(?:of\s+)?(?:\w+\s+)?$",
+    re.IGNORECASE,
 )
 _VALUES = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
     "couple": 2, "pair": 2,
 }  # fmt: skip
-_PLAIN_PEOPLE = frozenset("man woman boy girl child baby lady guy toddler skier surfer snowboarder skateboarder batter".split())
 #: Share of the image below which an object is easily overlooked.
 TINY = 0.0012
 
@@ -132,7 +132,7 @@ class View:
 
     @functools.cached_property
     def counts(self) -> dict[str, int]:
-        """Exact numbers of the labels that are there; without those that captions or tiny boxes put in doubt."""
+        """Exact numbers of labels that are there, without those that captions or tiny boxes put in doubt."""
         if self.doubled:
             return {}
         _, many, numbers = self._mentions
@@ -142,7 +142,8 @@ class View:
                 continue
             n = len(found)
             given = numbers.get(label)
-            if (given and n not in given) or (n == 1 and label in many) or min(map(self.share, found)) < TINY:
+            told_otherwise = (given and n not in given) or (n == 1 and label in many)
+            if told_otherwise or min(map(self.share, found)) < TINY:
                 continue
             sure[label] = n
         return sure
@@ -187,7 +188,12 @@ class View:
         for caption in self.scene.captions:
             for m in find(caption.text):
                 word = m.text.lower()
-                if m.label == "person" and m.relation == "narrower" and not m.plural and word in _PLAIN_PEOPLE:
+                if (
+                    m.label == "person"
+                    and m.relation == "narrower"
+                    and not m.plural
+                    and word in nouns.words().people
+                ):
                     used.setdefault(word, []).append(caption.id)
                     break
         if not used:

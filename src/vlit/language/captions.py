@@ -28,11 +28,14 @@ class _Signs:
 
     typos: re.Pattern[str]
     junk: tuple[tuple[re.Pattern[str], str], ...]
+    any_junk: re.Pattern[str]  #: all of them at once, because most captions have none
     loose: tuple[re.Pattern[str], ...]
     finite: frozenset[str]
     masculine: frozenset[str]
     feminine: frozenset[str]
     fillers: frozenset[str]
+    before_nouns: frozenset[str]
+    prepositions: frozenset[str]
 
 
 @functools.cache
@@ -41,12 +44,15 @@ def _signs() -> _Signs:
     raw: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return _Signs(
         typos=re.compile(rf"\b(?:{'|'.join(raw['typos'])})\b", re.IGNORECASE),
-        junk=tuple((re.compile(j["pattern"]), j["reason"]) for j in raw["junk"]),
-        loose=tuple(map(re.compile, raw["loose"])),
+        junk=tuple((re.compile(j["pattern"], re.IGNORECASE), j["reason"]) for j in raw["junk"]),
+        any_junk=re.compile("|".join(f"(?:{j['pattern']})" for j in raw["junk"]), re.IGNORECASE),
+        loose=tuple(re.compile(pattern, re.IGNORECASE) for pattern in raw["loose"]),
         finite=frozenset(raw["finite"]),
         masculine=frozenset(raw["masculine"]),
         feminine=frozenset(raw["feminine"]),
         fillers=frozenset(raw["fillers"]),
+        before_nouns=frozenset(raw["before_nouns"]),
+        prepositions=frozenset(raw["prepositions"]),
     )
 
 
@@ -94,9 +100,8 @@ def problem(text: str, *, shortest: int = 5, longest: int = 32) -> str | None:
     if found:
         return f"misspelt: {found.group()}"
     lowered = text[0].lower() + text[1:]
-    for pattern, reason in signs.junk:
-        if pattern.search(lowered):
-            return reason
+    if signs.any_junk.search(lowered):
+        return next(reason for pattern, reason in signs.junk if pattern.search(lowered))
     return None
 
 
@@ -105,8 +110,10 @@ def is_sentence(text: str) -> bool:
     signs = _signs()
     tokens = words(text)
     for i, word in enumerate(tokens):
-        if word in signs.finite and not (i and tokens[i - 1] in ("that", "which", "who", "to")):
-            return True
+        if word in signs.finite and not (i and tokens[i - 1] in _NO_MAIN_VERB_AFTER):
+            plain = word in ("is", "are", "was", "were", "has", "have", "had", "does", "do")
+            if plain or not word.endswith("s") or not _is_noun(tokens, i):
+                return True
     return False
 
 
@@ -120,33 +127,31 @@ def is_phrase(text: str) -> bool:
         return False
     # Any other word on -s or -ed may be a finite verb ("skates", "parked"); a participle is plain before these.
     for i, word in enumerate(tokens):
-        if word in signs.finite:
+        if i and tokens[i - 1] in ("that", "which", "who"):
+            continue
+        if word in signs.finite and not _is_noun(tokens, i):
             return False
         if word.endswith("s") and not word.endswith(("ss", "us", "'s")) and not _is_noun(tokens, i):
             return False
         follows = tokens[i + 1] if i + 1 < len(tokens) else ""
-        if word.endswith("ed") and word not in ("red", "bed") and follows not in _PREPOSITIONS:
+        if word.endswith("ed") and word not in ("red", "bed") and follows not in signs.prepositions:
             return False
     return True
 
 
-_PREPOSITIONS = frozenset("with by in on at to up next of from into together beside along near under for".split())
-_BEFORE_NOUNS = frozenset(
-    "a an the two three four five six seven eight several some many of with and different various other his her "
-    "their its on in to by at near for white black red blue green brown yellow large small big little old young".split()
-)
+_NO_MAIN_VERB_AFTER = frozenset(("that", "which", "who", "to"))
 
 
 def _is_noun(tokens: Sequence[str], i: int) -> bool:
-    return i == 0 or tokens[i - 1] in _BEFORE_NOUNS
+    return i == 0 or tokens[i - 1] in _signs().before_nouns
 
 
 def ranked(texts: Sequence[str], common: Collection[str] = ()) -> list[int]:
     """Indices of the cleaned captions, the one that the others agree with most first.
 
-    Agreement is the mean share of its content words that each other caption has too. Against a caption count words
-    that no other has and that are not ``common`` (there the typing errors are), headline style, and a man where the
-    others see a woman.
+    Agreement is the mean share of its content words that each other caption has too. Against a caption count
+    words that no other has and that are not ``common`` (there the typing errors are), headline style, and a man
+    where the others see a woman.
 
     Args:
         texts: Cleaned captions of one image.

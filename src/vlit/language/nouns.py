@@ -1,7 +1,7 @@
 """Nouns: a label of an annotation as an English writer would say it, alone, in numbers, in lists.
 
-``kitchen_bottle`` becomes "a kitchen bottle", ``scissors`` "a pair of scissors", three ``broccoli`` "three pieces
-of broccoli". The exceptions are data (``nouns.yaml``); what is not in there goes through the library inflect.
+``kitchen_bottle`` becomes "a kitchen bottle", ``scissors`` "a pair of scissors", three ``broccoli`` "three
+pieces of broccoli". The exceptions are data (``nouns.yaml``); what is not in there goes through the library inflect.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Words:
     phrases: tuple[str, ...]
     broad: Mapping[str, tuple[str, ...]]
     confusable: tuple[frozenset[str], ...]
+    people: frozenset[str]
 
 
 @functools.cache
@@ -56,6 +57,7 @@ def words() -> Words:
         proper={word.lower(): word for word in raw["proper"]},
         phrases=tuple(raw["phrases"]),
         broad={word: tuple(labels) for word, labels in raw["broad"].items()},
+        people=frozenset(raw["people"]),
         confusable=tuple(frozenset(row) for row in raw["confusable"]),
     )
 
@@ -125,7 +127,11 @@ def is_plural(label: str) -> bool:
 @functools.lru_cache(maxsize=65_536)
 def countable(label: str) -> bool:
     """Whether "how many" makes sense and one box is one of it."""
-    return name(label) not in words().uncounted and not is_plural(label) and (not _is_mass(label) or bool(_unit(label)))
+    return (
+        name(label) not in words().uncounted
+        and not is_plural(label)
+        and (not _is_mass(label) or bool(_unit(label)))
+    )
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -136,7 +142,7 @@ def bare(label: str) -> str:
 
 @functools.lru_cache(maxsize=65_536)
 def singular(label: str) -> str:
-    """One of the thing with its article: "a dog", "an orange", "a pair of scissors", "some broccoli", "a TV"."""
+    """One of the thing with its article: "an orange", "a pair of scissors", "some broccoli", "a TV"."""
     if _is_mass(label) or is_plural(label):
         return f"some {name(label)}"
     text = bare(label)
@@ -176,6 +182,26 @@ def counted(n: int, label: str) -> str:
         unit = _unit(label)
         return f"one {unit} of {name(label)}" if unit else f"one {bare(label)}"
     return f"{number_word(n)} {plural(label)}"
+
+
+@functools.cache
+def _singulars() -> dict[str, str]:
+    return {many: one for one, many in words().plurals.items()}
+
+
+def singular_of(plural: str) -> str:
+    """The singular of a plural noun, by the exceptions and the rules of regular nouns: "buses" gives "bus"."""
+    front, _, last = plural.rpartition(" ")
+    known = _singulars().get(last)
+    if known is not None:
+        last = known
+    elif last.endswith(("sses", "shes", "ches", "xes")):
+        last = last[:-2]
+    elif last.endswith("ies") and len(last) > 4:
+        last = last[:-3] + "y"
+    elif last.endswith("s") and not last.endswith("ss"):
+        last = last[:-1]
+    return f"{front} {last}".strip()
 
 
 def number_word(n: int) -> str:

@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from vlit.report.distributions import Distribution
 from vlit.report.totals import TaskCount
 
+#: A bar that towers over all others by this factor is drawn broken, so that the others can be read.
+TOWER = 6
+
 #: A bar that counts something is never lower than this, in per cent: one sample in a million can be seen.
 LOWEST = 2.0
+
+#: Words of identifiers that are written in capitals.
+ACRONYMS = frozenset({"llm", "ocr", "qa", "vqa"})
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class Bar:
     height: float
     cut: bool  #: lies outside what a gate lets through
     title: str
+    note: str = ""  #: count over a bar that is drawn lower than it is
 
 
 @dataclass(frozen=True)
@@ -34,14 +41,21 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Tick:
+    """A label under the axis."""
+
+    x: float
+    label: str
+
+
+@dataclass(frozen=True)
 class Histogram:
     """A histogram with the bounds of its gate and the median."""
 
     bars: tuple[Bar, ...]
     gates: tuple[Line, ...]
     median: float
-    start: str
-    end: str
+    ticks: tuple[Tick, ...]
     summary: str
 
 
@@ -57,33 +71,67 @@ class TaskBar:
 
 
 def histogram(found: Distribution) -> Histogram:
-    """Bars from ``found.start`` to ``found.end``."""
-    top = max(found.counts, default=0) or 1
-    number = len(found.counts)
-    width = 100 / number if number else 100.0
-    step = (found.end - found.start) / number if number else 0.0
+    """Bars from ``found.start`` to ``found.end``, or one for each value where there are only a few."""
+    bars, gates, median = _by_value(found) if found.steps else _by_bin(found)
+    summary = f"{found.scored:,} samples from {short(found.low)} to {short(found.high)}"
+    summary += f", median {short(found.median)}" + "".join(f", kept {gate.label}" for gate in gates)
+    ticks = [
+        Tick(bar.x + bar.width / 2, short(value)) for bar, (value, _) in zip(bars, found.steps, strict=False)
+    ]
+    ticks = ticks or [Tick(0, short(found.start)), Tick(100, short(found.end))]
+    return Histogram(tuple(bars), tuple(gates), median, tuple(ticks), summary)
+
+
+def _by_bin(found: Distribution) -> tuple[list[Bar], list[Line], float]:
+    second, top = sorted(found.counts)[-2:]
+    scale = 1.6 * second if 0 < TOWER * second < top else top
+    width = 100 / len(found.counts)
+    step = (found.end - found.start) / len(found.counts)
     bars = []
     for place, count in enumerate(found.counts):
-        if not count:
-            continue
-        middle = found.start + (place + 0.5) * step if step else found.start
-        label = (
-            f"{count:,} from {short(found.start + place * step)} to {short(found.start + (place + 1) * step)}"
-        )
-        height = max(LOWEST, 100 * count / top)
-        bars.append(Bar(place * width, width, height, _outside(middle, found), label))
+        low = found.start + place * step
+        if count:
+            label = f"{count:,} from {short(low)} to {short(low + step)}"
+            height = min(100.0, max(LOWEST, 100 * count / scale))
+            note = f"{count:,}" if count > scale else ""
+            bars.append(Bar(place * width, width, height, _outside(low, low + step, found), label, note))
     gates = []
-    for value, word in ((found.bounds.low, "at least"), (found.bounds.high, "at most")):
-        if value is not None:
-            x = _place(value, found)
-            gates.append(Line(x, f"{word} {short(value)}", left=x > 60))
-    median = f"median {short(found.median)}"
-    summary = f"{found.scored:,} samples from {short(found.low)} to {short(found.high)}, {median}"
-    for gate in gates:
-        summary += f", kept {gate.label}"
-    return Histogram(
-        tuple(bars), tuple(gates), _place(found.median, found), short(found.start), short(found.end), summary
-    )
+    for value, word in _bounds(found):
+        beyond = "← " if value < found.start else "→ " if value > found.end else ""
+        gates.append(_line(_place(value, found), beyond + word, value))
+    return bars, gates, _place(found.median, found)
+
+
+def _by_value(found: Distribution) -> tuple[list[Bar], list[Line], float]:
+    top = max(count for _, count in found.steps)
+    slot = 100 / len(found.steps)
+    width = min(0.6 * slot, 22.0)
+    bars = [
+        Bar(
+            (i + 0.5) * slot - width / 2,
+            width,
+            max(LOWEST, 100 * n / top),
+            _outside(v, v, found),
+            f"{n:,} at {short(v)}",
+        )
+        for i, (v, n) in enumerate(found.steps)
+    ]
+    # A gate stands between the last value that passes and the first that does not.
+    gates = []
+    for value, word in _bounds(found):
+        below = sum(v < value if word == "at least" else v <= value for v, _ in found.steps)
+        gates.append(_line(below * slot, word, value))
+    nearest = min(range(len(found.steps)), key=lambda i: abs(found.steps[i][0] - found.median))
+    return bars, gates, (nearest + 0.5) * slot
+
+
+def _bounds(found: Distribution) -> list[tuple[float, str]]:
+    both = ((found.bounds.low, "at least"), (found.bounds.high, "at most"))
+    return [(value, word) for value, word in both if value is not None]
+
+
+def _line(x: float, word: str, value: float) -> Line:
+    return Line(x, f"{word} {short(value)}", left=x > 50)
 
 
 def task_bars(tasks: Sequence[TaskCount]) -> list[TaskBar]:
@@ -104,7 +152,9 @@ def short(value: float | None) -> str:
         return f"{int(value):,}"
     if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) < 1e-3 else f"{value:.{max(0, 2 - _magnitude(value))}f}"
+    if abs(value) < 1e-3:
+        return f"{value:.3g}"
+    return f"{value:.{2 - _magnitude(value)}f}".rstrip("0").rstrip(".")
 
 
 def percent(part: float, whole: float) -> str:
@@ -120,18 +170,25 @@ def percent(part: float, whole: float) -> str:
 
 
 def words(name: str) -> str:
-    """An identifier as words: ``text_readability`` -> ``Text readability``."""
-    text = name.replace("_", " ").replace("-", " ").strip()
+    """An identifier as words: ``text_readability`` -> ``Text readability``, ``open_vqa`` -> ``Open VQA``."""
+    text = " ".join(w.upper() if w in ACRONYMS else w for w in name.replace("_", " ").replace("-", " ").split())
     return text[:1].upper() + text[1:]
+
+
+def rule_words(rule: str) -> str:
+    """What a verdict's rule is called in a sentence."""
+    return "cap on the task" if rule == "cap" else words(rule).lower()
 
 
 def _magnitude(value: float) -> int:
     return math.floor(math.log10(abs(value)))
 
 
-def _outside(value: float, found: Distribution) -> bool:
-    low, high = found.bounds.low, found.bounds.high
-    return (low is not None and value < low) or (high is not None and value > high)
+def _outside(low: float, high: float, found: Distribution) -> bool:
+    """Whether nothing from ``low`` to ``high`` passes; a value on a bound passes."""
+    least, most = found.bounds.low, found.bounds.high
+    under = least is not None and (high <= least if high > low else high < least)
+    return under or (most is not None and low > most)
 
 
 def _place(value: float, found: Distribution) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,9 @@ from vlit.run.folder import RunFolder
 BINS = 48
 FINE = 24_000
 
+#: An indicator with at most so many different values is drawn value by value.
+STEPS = 8
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -33,8 +37,8 @@ class Bounds:
 class Distribution:
     """Scores of one indicator over all samples.
 
-    ``counts`` are the samples in ``BINS`` equal bins from ``start`` to ``end``; what lies outside is counted in the
-    first and the last bin. ``median`` is exact to one ``FINE``-th of the range.
+    ``counts`` are the samples in ``BINS`` equal bins from ``start`` to ``end``; what lies outside is counted in
+    the first and the last bin. ``median`` is exact to one ``FINE``-th of the range.
     """
 
     indicator: str
@@ -49,6 +53,7 @@ class Distribution:
     end: float = 0.0
     counts: tuple[int, ...] = ()
     bounds: Bounds = Bounds()
+    steps: tuple[tuple[float, int], ...] = ()  #: value and samples, where there are at most ``STEPS`` values
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,19 @@ class _Range:
     missing: int = 0
     low: float = np.inf
     high: float = -np.inf
+    steps: Counter[float] = field(default_factory=Counter)  #: of the first ``STEPS`` + 1 values
+
+    def add(self, values: npt.NDArray[np.float64]) -> None:
+        """Take in the scores of a batch; NaN where the indicator does not apply."""
+        self.missing += int(np.isnan(values).sum())
+        values = values[~np.isnan(values)]
+        if not values.size:
+            return
+        self.scored += values.size
+        self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
+        if len(self.steps) <= STEPS:
+            found, counts = np.unique(values, return_counts=True)
+            self.steps.update(dict(zip(found[: STEPS + 1].tolist(), counts[: STEPS + 1].tolist(), strict=True)))
 
 
 def distributions(run: RunFolder, gates: Mapping[str, Any]) -> list[Distribution]:
@@ -80,12 +98,7 @@ def distributions(run: RunFolder, gates: Mapping[str, Any]) -> list[Distribution
     """
     ranges: dict[str, _Range] = {}
     for name, values in _values(run):
-        known = ranges.setdefault(name, _Range())
-        known.missing += int(np.isnan(values).sum())
-        values = values[~np.isnan(values)]
-        if values.size:
-            known.scored += values.size
-            known.low, known.high = min(known.low, values.min()), max(known.high, values.max())
+        ranges.setdefault(name, _Range()).add(values)
     fine = {n: np.zeros(FINE, np.int64) for n, r in ranges.items() if r.scored}
     for name, values in _values(run):
         if name in fine:
@@ -163,6 +176,7 @@ def _distribution(name: str, span: _Range, fine: npt.NDArray[np.int64], gate: An
         end=end,
         counts=tuple(int(n) for n in np.bincount(bins, weights=fine, minlength=BINS)),
         bounds=bounds,
+        steps=tuple(sorted(span.steps.items())) if len(span.steps) <= STEPS else (),
     )
 
 
@@ -172,9 +186,10 @@ def _bound(gate: Any, side: str, quantile: Any) -> float | None:
 
 
 def _view(low: float, high: float, quantile: Any, bounds: Bounds) -> tuple[float, float]:
-    """The range that is drawn: all of it, unless a few far values would squeeze everything else into one bin."""
-    ends = [quantile(0.005), quantile(0.995), *(b for b in (bounds.low, bounds.high) if b is not None)]
-    near = min(ends), max(ends)
-    if high - low > 3 * (near[1] - near[0]) > 0:
-        return near
-    return min([low, *ends]), max([high, *ends])
+    """The range that is drawn: all of it, unless a few far values would squeeze the rest into one bin."""
+    near = quantile(0.005), quantile(0.995)
+    start, end = near if high - low > 3 * (near[1] - near[0]) > 0 else (low, high)
+    # A gate near by is drawn where it is; one far away is named at the edge.
+    room = (end - start) / 2
+    gates = [b for b in (bounds.low, bounds.high) if b is not None and start - room <= b <= end + room]
+    return min([start, *gates]), max([end, *gates])

@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from vlit.data.sample import IMAGE_TOKEN, strip_image_tokens
-from vlit.report.charts import histogram, percent, short, task_bars, words
+from vlit.report.charts import histogram, percent, rule_words, short, task_bars, words
 from vlit.report.distributions import Distribution, SetRow
 from vlit.report.payload import as_script, drawn_boxes
 from vlit.report.photos import Photo
@@ -39,12 +39,12 @@ class Content:
     totals: Totals
     distributions: Sequence[Distribution] = ()
     set_rows: Sequence[SetRow] = ()
-    gathered: Gathered = Gathered()
+    gathered: Gathered = field(default_factory=Gathered)
     kept_examples: Sequence[Shown] = ()
     dropped_examples: Sequence[Shown] = ()
     photos: Mapping[str, Photo] = field(default_factory=dict)
-    quarantine: Quarantine = Quarantine()
-    origin: Origin = Origin()
+    quarantine: Quarantine = field(default_factory=Quarantine)
+    origin: Origin = field(default_factory=Origin)
     data: Mapping[str, Any] = field(default_factory=dict)  #: see :func:`vlit.report.payload.payload`
 
 
@@ -73,6 +73,7 @@ def render(content: Content) -> str:
     environment.filters |= {
         "short": short,
         "words": words,
+        "rule_words": rule_words,
         "thousands": lambda n: f"{n:,}",
         "spoken": strip_image_tokens,
     }
@@ -101,10 +102,11 @@ def render(content: Content) -> str:
         ),
         credits=credit_lines(content),
         turns=_TURNS,
-        style=Markup((_FILES / "page.css").read_text(encoding="utf-8")),  # noqa: S704 (our own file)
-        script=Markup(script),  # noqa: S704 (our own file)
+        # Markup is our own files, and JSON in which nothing can end the element.
+        style=Markup((_FILES / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script),
         script_hash=digest,
-        data=Markup(as_script(content.data)),  # noqa: S704 (nothing in it can end the element)
+        data=Markup(as_script(content.data)),
     )
 
 

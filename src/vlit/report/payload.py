@@ -9,6 +9,7 @@ import msgspec
 
 from vlit.data.boxes import Box
 from vlit.data.scene import Image
+from vlit.data.seeds import draw
 from vlit.report.distributions import Distribution
 from vlit.report.photos import Photo
 from vlit.report.shown import Gathered, Shown
@@ -49,7 +50,11 @@ def payload(
         "indicators": [
             {"name": d.indicator, "direction": d.direction, "low": d.low, "high": d.high} for d in distributions
         ],
-        "samples": [_sample(shown, numbers, scenes) for shown in gathered.samples],
+        # In mixed order, so that the first rows are not all about one photo; "n" is the order of the set.
+        "samples": sorted(
+            (_sample(shown, n, numbers, scenes) for n, shown in enumerate(gathered.samples)),
+            key=lambda s: draw(0, "mixed", s["i"]),
+        ),
     }
 
 
@@ -69,10 +74,11 @@ def drawn_boxes(shown: Shown) -> list[tuple[str, Box]]:
     ]
 
 
-def _sample(shown: Shown, photos: Mapping[str, int], scenes: Mapping[str, int]) -> dict[str, Any]:
+def _sample(shown: Shown, number: int, photos: Mapping[str, int], scenes: Mapping[str, int]) -> dict[str, Any]:
     sample, verdict, origin = shown.sample, shown.verdict, shown.sample.provenance
     return {
         "i": sample.id,
+        "n": number,
         "t": sample.task,
         "k": None if verdict is None else verdict.keep,
         "r": verdict.rule if verdict else None,

@@ -15,7 +15,7 @@ SIDE, QUALITY = 384, 80
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo as the page holds it; ``data`` is None where it cannot be opened any more, and ``problem`` says why."""
+    """A photo as the page holds it; without ``data`` it could not be opened, and ``problem`` says why."""
 
     width: int  #: of the original, in pixels; boxes refer to it
     height: int

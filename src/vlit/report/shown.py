@@ -1,4 +1,4 @@
-"""The chosen samples with everything that the page tells of them: scores, verdict, scenes and their annotations."""
+"""The chosen samples with all that the page tells of them: scores, verdict, scenes, annotations."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def gather(run: RunFolder, ids: Collection[str]) -> Gathered:
     shown = []
     for sample in samples:
         found = {
-            a.id: a for name in sample.provenance.scenes if name in scenes for a in annotations(scenes[name])
+            a.id: a for name in sample.provenance.scenes if name in scenes for a in annotations_of(scenes[name])
         }
         used = dict.fromkeys(
             (*sample.provenance.annotations, *(m.annotation for m in sample.marks if m.annotation))
@@ -80,7 +80,7 @@ def gather(run: RunFolder, ids: Collection[str]) -> Gathered:
     return Gathered(tuple(shown), scenes)
 
 
-def annotations(scene: Scene) -> Iterator[Annotation]:
+def annotations_of(scene: Scene) -> Iterator[Annotation]:
     """Everything that people wrote about a scene, in words."""
     objects = {o.id: o for o in scene.objects}
     for caption in scene.captions:
@@ -94,8 +94,8 @@ def annotations(scene: Scene) -> Iterator[Annotation]:
         labels = [objects[end].label if end in objects else end for end in (relation.subject, relation.object)]
         text = f"{labels[0]} {relation.predicate} {labels[1]}"
         yield Annotation(relation.id, "relation", text, tuple(o.box for o in ends))
-    for text in scene.texts:
-        yield Annotation(text.id, "scene text", text.text, (text.box,) if text.box else ())
+    for written in scene.texts:
+        yield Annotation(written.id, "scene text", written.text, (written.box,) if written.box else ())
     for question in scene.questions:
         yield Annotation(question.id, "question", _question_text(question))
 

@@ -1,4 +1,4 @@
-"""What went in and what came out: photos, annotations, samples per task, verdicts per rule. Read column by column."""
+"""What went in and what came out: photos, annotations, samples per task, verdicts per rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tasks of annotation adaption, one file each: a scene becomes facts, and a pool of templates words them."""
+"""The tasks of annotation adaption, one file each: a scene becomes facts, and a pool words them."""
 
 from __future__ import annotations
 

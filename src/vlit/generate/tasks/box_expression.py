@@ -14,7 +14,7 @@ from vlit.generate.view import View
 class BoxExpressionConfig(TaskConfig):
     """Box to expression."""
 
-    per_scene: int = 3
+    per_scene: int = 4
 
 
 class BoxExpression(Task[BoxExpressionConfig]):
@@ -28,7 +28,9 @@ class BoxExpression(Task[BoxExpressionConfig]):
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """The kind of any object, or an expression that singles it out; one an object."""
         minimum = view.settings.min_area
-        objects = [o for o in view.scene.objects if not o.crowd and view.share(o) >= minimum and clear_box(view, o)]
+        objects = [
+            o for o in view.scene.objects if not o.crowd and view.share(o) >= minimum and clear_box(view, o)
+        ]
         rng.shuffle(objects)
         named = {e.object.id: e for e in expressions(view)}
         labels: set[str] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
+from typing import ClassVar
 
 from vlit.generate.fact import Fact, Part, Task, TaskConfig
 from vlit.generate.things import amounts, is_amounts
@@ -24,7 +25,7 @@ class CategoryListing(Task[CategoryListingConfig]):
 
     name = "category_listing"
     Config = CategoryListingConfig
-    groups = {"ask": (), "ask_next": (), "say": ("things", "is_things", "kinds")}
+    groups: ClassVar = {"ask": (), "ask_next": (), "say": ("things", "is_things", "kinds")}
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """At most one."""

@@ -19,7 +19,7 @@ class ComparisonConfig(TaskConfig):
 
 
 class Comparison(Task[ComparisonConfig]):
-    """Two kinds of which both numbers are known and differ; at least two of one of them."""
+    """Two kinds of which both numbers are known and differ; the larger at least two."""
 
     name = "comparison"
     Config = ComparisonConfig
@@ -28,7 +28,9 @@ class Comparison(Task[ComparisonConfig]):
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """Random pairs; as many to be affirmed as denied."""
-        known = sorted((label, n) for label, n in view.counts.items() if 2 <= n <= self.config.most)
+        # "More pieces of broccoli than bowls" compares what nobody would.
+        plain = {label: n for label, n in view.counts.items() if nouns.kind(label) == nouns.plural(label)}
+        known = sorted((label, n) for label, n in plain.items() if n <= self.config.most)
         pairs = [(a, b) for a, b in combinations(known, 2) if a[1] != b[1]]
         rng.shuffle(pairs)
         for one, other in pairs:

@@ -1,20 +1,24 @@
-"""Conversation: several rounds on one image, chained from the facts of the other tasks in an order that makes sense."""
+"""Conversation: several rounds on one image, chained from facts of the other tasks in a sensible order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from random import Random
+from typing import ClassVar
 
 from msgspec.structs import replace
 
 from vlit.generate.fact import Fact, Part, Task, TaskConfig
+from vlit.generate.tasks import TASKS
 from vlit.generate.tasks.category_listing import CategoryListing
+from vlit.generate.tasks.comparison import Comparison
 from vlit.generate.tasks.counting import Counting
 from vlit.generate.tasks.location import Location
 from vlit.generate.tasks.open_vqa import OpenVqa
-from vlit.generate.tasks.presence import Presence
+from vlit.generate.tasks.presence import Presence, usual_but_absent
 from vlit.generate.tasks.referring_box import ReferringBox
 from vlit.generate.tasks.relative_position import RelativePosition
+from vlit.generate.tasks.short_caption import ShortCaption
 from vlit.generate.view import View
 
 
@@ -32,14 +36,14 @@ class Conversation(Task[ConversationConfig]):
 
     name = "conversation"
     Config = ConversationConfig
-    groups = {"ask_what": (), "say": ("caption",)}
+    groups: ClassVar = {"ask_what": (), "say": ("caption",)}
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """Conversations have rounds, see :meth:`rounds`."""
         return ()
 
     def rounds(self, view: View, rng: Random) -> Iterator[tuple[Fact, ...]]:
-        """One conversation that opens with the whole scene, one with the list of objects, one with a single object."""
+        """One that opens with the whole scene, one with the list of objects, one with a single object."""
         lines = [line for line in view.lines if not line.loose]
         given, asked = 0, set[str]()
         for n in range(self.config.per_scene + 1):
@@ -78,6 +82,7 @@ class _Chain:
         self.view, self.rng, self.config = view, rng, config
         self.facts: list[Fact] = []
         self.asked = set(before)
+        self._denied = {key.split("/")[1] for key in before if key.startswith(f"{Presence.name}/")}
         self._told: set[str] = set()  # labels of which presence is known by now
         self._numbered: set[str] = set()  # labels of which the number is known by now
         self._topic: str | None = None  # label that the last answer was about, one thing
@@ -111,16 +116,19 @@ class _Chain:
                     if 1 < self.view.counts.get(label, 0) <= 10:
                         self._add(counting.fact(self.view, label))
                     break
-        steps = [self._counting(counting), self._location(), self._question(), self._relation(), self._missing(presence)]
+        steps = [
+            self._counting(counting), self._location(), self._question(), self._relation(),
+            self._compare(), self._missing(presence), self._overall(),
+        ]  # fmt: skip
         if self.config.boxes:
             steps.append(iter(ReferringBox().facts(self.view, self.rng)))
         while steps and len(self.facts) < length:
             for step in list(steps):
-                fact = next(step, None)
-                if fact is None:
+                found = next(step, None)
+                if found is None:
                     steps.remove(step)
                 elif len(self.facts) < length:
-                    self._add(fact)
+                    self._add(found)
 
     def _counting(self, counting: Counting) -> Iterator[Fact]:
         for fact in counting.facts(self.view, self.rng):
@@ -143,10 +151,24 @@ class _Chain:
             if fact.ask == "ask_side" and all(label in self._told for label in fact.about):
                 yield fact
 
-    def _missing(self, presence: Presence) -> Iterator[Fact]:
-        for fact in presence.facts(self.view, self.rng):
-            if fact.short == "no":
+    def _compare(self) -> Iterator[Fact]:
+        for fact in Comparison().facts(self.view, self.rng):
+            if fact.ask == "ask_which" and not self._numbered & set(fact.about):
                 yield fact
+                return
+
+    def _missing(self, presence: Presence) -> Iterator[Fact]:
+        """One thing that one would expect here; a row of absent things is no conversation."""
+        expected = [label for label in usual_but_absent(self.view) if label not in self._denied][:6]
+        if expected:
+            yield presence.negative(expected[int(self.rng.random() * len(expected))])
+
+    def _overall(self) -> Iterator[Fact]:
+        """The whole scene, where the conversation did not begin with it."""
+        if not self.facts or self.facts[0].task != Conversation.name:
+            for fact in ShortCaption().facts(self.view, self.rng):
+                yield fact
+                return
 
     def _add(self, fact: Fact) -> None:
         key = "/".join((fact.task, *fact.about, *fact.evidence))
@@ -168,4 +190,7 @@ class _Chain:
                 return replace(fact, ask="ask_it", say=(Part("say_it"),))
             if fact.task == Counting.name and self.facts[-1].task == Presence.name:
                 return replace(fact, ask="ask_it")
-        return replace(fact, ask=f"{fact.ask}_next")
+        later = f"{fact.ask}_next"
+        if fact.say == (Part("many"),):
+            fact = replace(fact, say=(Part("many_next"),))
+        return replace(fact, ask=later) if later in TASKS.load(fact.task).groups else fact

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
+from typing import ClassVar
 
 from vlit.generate.fact import Fact, Part, Task, TaskConfig
 from vlit.generate.view import View
@@ -23,7 +24,7 @@ class Counting(Task[CountingConfig]):
     name = "counting"
     Config = CountingConfig
     _slots = ("labels", "n_labels", "is_n", "n")
-    groups = {"ask": _slots, "ask_next": _slots, "ask_it": _slots, "say": _slots}
+    groups: ClassVar = {"ask": _slots, "ask_next": _slots, "ask_it": _slots, "say": _slots}
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """Several of a kind first, single ones after: "how many" mostly asks for more than one."""

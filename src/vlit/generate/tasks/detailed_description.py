@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
+from typing import ClassVar
 
 from vlit.data.sample import Mark
 from vlit.data.scene import Object
@@ -30,12 +31,12 @@ class DetailedDescription(Task[DetailedDescriptionConfig]):
         "caption", "phrase", "things", "is_things", "the_a", "the_b", "a_a", "a_b",
         "where", "where_a", "where_b", "where_capital", "where_a_capital", "labels", "side",
     )  # fmt: skip
-    groups = {
+    groups: ClassVar = {
         "ask": (),
         **dict.fromkeys(
             (
                 "opening", "opening_phrase", "numbers", "fills", "known", "new", "new_two",
-                "apart", "beside", "rest",
+                "apart", "beside", "beside_it", "rest", "rest_one",
             ),
             _slots,
         ),
@@ -43,7 +44,10 @@ class DetailedDescription(Task[DetailedDescriptionConfig]):
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """One description for each of the first captions that can open a paragraph."""
-        for line in [line for line in view.lines if not line.loose][: self.config.per_scene]:
+        lines = [
+            line for line in view.lines if captions.is_sentence(line.text) or captions.is_phrase(line.text)
+        ]
+        for line in [line for line in lines if not line.loose][: self.config.per_scene]:
             writer = _Writer(view, line)
             parts = writer.write()
             if len(parts) >= self.config.fewest_sentences:
@@ -70,11 +74,25 @@ class _Writer:
         found = lexicon(view.statistics.labels).find(line.text)
         self.in_caption = {m.label for m in found}
         self.named = {m.label for m in found if m.relation != "broader" and not m.plural}
+        self.placed: list[str] = []
+        self.last = ""  # label of the last sentence's subject
+        people = [m.text.lower() for m in found if m.label == "person" and m.label in self.named]
+        self._person = people[0] if people else None
+
+    def the(self, label: str) -> str:
+        """The thing as the caption named it."""
+        return f"the {self._person}" if label == "person" and self._person else self.view.the(label)
 
     def write(self) -> list[Part]:
         """The sentences in order."""
-        # What the caption calls by another name ("vehicles", "luggage") is not told again under its label.
-        return [self._opening(), *self._numbers(), *self._places(), *self._apart(), *self._beside(), *self._rest()]
+        return [
+            self._opening(),
+            *self._numbers(),
+            *self._places(),
+            *self._apart(),
+            *self._beside(),
+            *self._rest(),
+        ]
 
     def _opening(self) -> Part:
         text = self.line.text
@@ -86,9 +104,7 @@ class _Writer:
         """What there is more than one of and the caption has not told."""
         view = self.view
         labels = [
-            label
-            for label in view.visible
-            if label not in self.in_caption and len(view.by_label[label]) > 1
+            label for label in view.visible if label not in self.in_caption and len(view.by_label[label]) > 1
         ][:4]
         for label in labels:
             self._tell(label, view.by_label[label])
@@ -98,18 +114,22 @@ class _Writer:
 
     def _places(self) -> list[Part]:
         """Where the single things are: those of the caption first, then new ones, two in a sentence."""
-        view, parts = self.view, []
+        view = self.view
+        parts: list[Part] = []
         new: list[tuple[Object, str]] = []
         for o in view.unique[:6]:
             place = place_of(view, o)
             if o.label in self.named and view.share(o) > 0.45:
-                parts.append(Part("fills", {"the_a": view.the(o.label)}))
-                self._tell(o.label, [o])
+                if not parts:
+                    parts.append(Part("fills", {"the_a": self.the(o.label)}))
+                    self._tell(o.label, [o])
             elif place is not None and o.label in self.named and len(parts) < 3:
-                parts.append(Part("known", {"the_a": view.the(o.label), "where": place.where}))
+                parts.append(Part("known", {"the_a": self.the(o.label), "where": place.where}))
                 self._tell(o.label, [o])
+                self.placed.append(o.label)
             elif place is not None and o.label not in self.in_caption and len(new) < 4:
                 new.append((o, place.where))
+                self.placed.append(o.label)
                 self._tell(o.label, [o])
         while new:
             (a, where_a), *rest = new
@@ -143,20 +163,28 @@ class _Writer:
         """One relation between two things that the reader knows by now."""
         view = self.view
         known = [o for o in view.unique if o.label in self.told or o.label in self.named]
-        for pair in beside(view, known)[:1]:
-            for o in pair:
+        for left, right in beside(view, known):
+            if left.label in self.placed and right.label in self.placed:
+                continue  # the reader can tell
+            a, b, side = (right, left, "right") if right.label in self.placed[-1:] else (left, right, "left")
+            for o in (a, b):
                 self._tell(o.label, [o])
-            return [Part("beside", {"the_a": view.the(pair.a.label), "the_b": view.the(pair.b.label), "side": "left"})]
+            group = "beside_it" if a.label in self.placed[-1:] and self.last == a.label else "beside"
+            return [Part(group, {"the_a": self.the(a.label), "the_b": self.the(b.label), "side": side})]
         return []
 
     def _rest(self) -> list[Part]:
         """Single things that have not been told yet."""
-        labels = [label for label in self.view.visible if label not in self.told and label not in self.in_caption][:5]
+        labels = [
+            label for label in self.view.visible if label not in self.told and label not in self.in_caption
+        ][:5]
         for label in labels:
             self._tell(label, self.view.by_label[label])
-        return [Part("rest", {"things": amounts(self.view, labels)})] if labels else []
+        group = "rest" if len(labels) > 1 else "rest_one"
+        return [Part(group, {"things": amounts(self.view, labels)})] if labels else []
 
     def _tell(self, label: str, objects: list[Object]) -> None:
+        self.last = label
         if label not in self.told:
             self.told[label] = None
             self.marks += map(self.view.mark, objects)

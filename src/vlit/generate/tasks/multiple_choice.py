@@ -1,10 +1,11 @@
-"""Multiple choice: people's questions with options, and questions about objects with options drawn from the corpus."""
+"""Multiple choice: people's questions, and questions about objects with options drawn from the corpus."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 from random import Random
+from typing import ClassVar
 
 from vlit.data.sample import Mark
 from vlit.data.scene import Question
@@ -21,7 +22,7 @@ from vlit.language import nouns
 class MultipleChoiceConfig(TaskConfig):
     """Multiple choice."""
 
-    per_scene: int = 4
+    per_scene: int = 5
     options: int = 4
 
 
@@ -30,7 +31,7 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
 
     name = "multiple_choice"
     Config = MultipleChoiceConfig
-    groups = {
+    groups: ClassVar = {
         **dict.fromkeys(("ask_present", "ask_absent", "ask_question"), ("question",)),
         **dict.fromkeys(("ask_count", "ask_place"), ("labels", "the_label")),
         "say": ("letter", "option", "option_small"),
@@ -39,7 +40,12 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """People's questions first, then the kinds of object questions in turn."""
         yield from self._questions(view, rng)
-        kinds = [self._present(view, rng), self._absent(view, rng), self._count(view, rng), self._place(view, rng)]
+        kinds = [
+            self._present(view, rng),
+            self._absent(view, rng),
+            self._count(view, rng),
+            self._place(view, rng),
+        ]
         rng.shuffle(kinds)
         for fact in chain.from_iterable(zip_longest(*kinds)):
             if fact is not None:
@@ -66,7 +72,11 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
             wrong = [n for n in near if n not in given]
         else:
             same = view.statistics.answers.get(question_kind(question.text), ())
-            wrong = [nouns.proper(a) for a in same if a not in given and form_of(a) == "other" and not _alike(a, given)]
+            wrong = [
+                nouns.proper(a)
+                for a in same
+                if a not in given and form_of(a) == "other" and not _alike(a, given)
+            ]
         rng.shuffle(wrong)
         if len(wrong) < self.config.options - 1:
             return [], ""
@@ -101,8 +111,9 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
             n = view.counts[label]
             near = [m for m in range(max(1, n - 3), n + 4) if m != n]
             wrong = rng.sample(near, self.config.options - 1)
+            words = {"labels": nouns.plural(nouns.loosely(label))}
             yield self._fact(
-                "ask_count", str(n), [str(m) for m in wrong], rng, {"labels": nouns.plural(nouns.loosely(label))},
+                "ask_count", str(n), [str(m) for m in wrong], rng, words,
                 view.evidence(label), view.marks(label), (label,), ordered=True,
             )  # fmt: skip
 

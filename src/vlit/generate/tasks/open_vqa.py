@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from random import Random
+from typing import ClassVar
 
 from vlit.data.scene import Question
 from vlit.generate.declarative import sentence
@@ -15,7 +16,19 @@ from vlit.language.captions import clean
 
 _ANSWER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 .,:'&/%$-]*$")
 _EMPTY = frozenset(
-    ("unknown", "can't tell", "cant tell", "not sure", "unsure", "nothing", "n/a", "na", "idk", "i don't know", "don't know")
+    (
+        "unknown",
+        "can't tell",
+        "cant tell",
+        "not sure",
+        "unsure",
+        "nothing",
+        "n/a",
+        "na",
+        "idk",
+        "i don't know",
+        "don't know",
+    )
 )
 
 
@@ -31,7 +44,7 @@ class OpenVqa(Task[OpenVqaConfig]):
 
     name = "open_vqa"
     Config = OpenVqaConfig
-    groups = {
+    groups: ClassVar = {
         **dict.fromkeys(("ask", "ask_next"), ("question", "question_small")),
         **dict.fromkeys(("say", "say_any", "say_yes", "say_no"), ("sentence", "answer")),
     }
@@ -44,12 +57,15 @@ class OpenVqa(Task[OpenVqaConfig]):
             if answer is None or text is None:
                 continue
             said = sentence(text, answer)
-            group = "say" if said else (f"say_{answer.lower()}" if answer.lower() in ("yes", "no") else "say_any")
+            group = (
+                "say" if said else (f"say_{answer.lower()}" if answer.lower() in ("yes", "no") else "say_any")
+            )
             yield Fact(
                 task=self.name,
                 ask="ask",
                 say=(Part(group),),
                 short=answer,
+                stiff=said is None,
                 form={"yes/no": "yes_no", "number": "number"}.get(form_of(answer), "phrase"),
                 slots={
                     "question": text,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from random import Random
 
 from vlit.generate.fact import Fact, Part, Task, TaskConfig
+from vlit.generate.statistics import COMPANIONS
+from vlit.generate.things import amount, is_amounts
 from vlit.generate.view import View
 from vlit.language import nouns
 
@@ -13,17 +15,18 @@ from vlit.language import nouns
 class PresenceConfig(TaskConfig):
     """Presence."""
 
-    per_scene: int = 6  #: half of them with yes
+    per_scene: int = 8  #: half of them with yes
 
 
 class Presence(Task[PresenceConfig]):
-    """Absent objects are drawn in turn at random, by how common they are, and by the company they are usually in."""
+    """Absent objects are drawn in turn at random, by how common they are, and by their usual company."""
 
     name = "presence"
     Config = PresenceConfig
-    _slots = ("a_label", "labels", "is_labels", "no_label")
+    _slots = ("a_label", "labels", "is_labels", "no_label", "amount", "is_amount")
     groups = dict.fromkeys(
-        ("ask", "ask_mass", "ask_next", "ask_mass_next", "one", "many", "many_mass", "none"), _slots
+        ("ask", "ask_mass", "ask_next", "ask_mass_next", "one", "many", "many_next", "many_mass", "none"),
+        _slots,
     )
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
@@ -46,7 +49,7 @@ class Presence(Task[PresenceConfig]):
             say=(Part("many_mass" if mass else ("many" if many else "one")),),
             short="yes",
             form="yes_no",
-            slots=_words(label),
+            slots={**_words(label), "amount": amount(view, label), "is_amount": is_amounts(view, [label])},
             evidence=view.evidence(label),
             marks=view.marks(label),
             about=(label,),
@@ -69,11 +72,7 @@ def absent(view: View, rng: Random) -> Iterator[str]:
     """Labels that are not there: one at random, one common, one that often is in such company, and so on."""
     left = list(view.absent)
     common = [label for label in left if view.statistics.scenes[label]]
-    company: dict[str, int] = {}
-    for label in view.by_label:
-        for rank, other in enumerate(view.statistics.companions.get(label, ())):
-            company[other] = company.get(other, 0) + 24 - rank
-    usual = sorted((c for c in common if c in company), key=lambda c: (-company[c], c))
+    usual = usual_but_absent(view)
     start = int(rng.random() * 3)
     ways = ([*left], common[:15], usual[:10])
     given: set[str] = set()
@@ -85,9 +84,20 @@ def absent(view: View, rng: Random) -> Iterator[str]:
         yield label
 
 
+def usual_but_absent(view: View) -> list[str]:
+    """Absent labels that often occur together with what is there, the most usual first."""
+    company: dict[str, int] = {}
+    for label in view.by_label:
+        for rank, other in enumerate(view.statistics.companions.get(label, ())):
+            company[other] = company.get(other, 0) + COMPANIONS - rank
+    return sorted((c for c in view.absent if c in company), key=lambda c: (-company[c], c))
+
+
 def _words(label: str) -> dict[str, str]:
     kind = nouns.kind(label)
-    plain = nouns.bare(label) == nouns.name(label) and nouns.kind_is(label) == "are" and not nouns.is_plural(label)
+    plain = (
+        nouns.bare(label) == nouns.name(label) and nouns.kind_is(label) == "are" and not nouns.is_plural(label)
+    )
     return {
         "a_label": nouns.singular(label),
         "labels": kind,

@@ -21,7 +21,7 @@ class RelativePositionConfig(TaskConfig):
 
 
 class RelativePosition(Task[RelativePositionConfig]):
-    """Two things that there are one of each, clearly apart. Depth is never claimed: height is height in the image."""
+    """Two single things, clearly apart. Depth is never claimed: height is height in the image."""
 
     name = "relative_position"
     Config = RelativePositionConfig
@@ -48,7 +48,9 @@ class RelativePosition(Task[RelativePositionConfig]):
 
     def side(self, view: View, a: Object, b: Object, side: str) -> Fact:
         """On which side of ``b`` is ``a``?"""
-        return self._fact(view, a, b, "ask_side", "say_side", side, "side", {"side": side, "other_side": _OTHER[side]})
+        return self._fact(
+            view, a, b, "ask_side", "say_side", side, "side", {"side": side, "other_side": _OTHER[side]}
+        )
 
     def _across(self, view: View, pair: Beside, rng: Random) -> Fact:
         side = "left" if rng.random() < 0.5 else "right"

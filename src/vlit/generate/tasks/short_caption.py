@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
+from typing import ClassVar
 
 from vlit.generate.fact import Fact, Part, Task, TaskConfig
 from vlit.generate.view import View
@@ -13,7 +14,7 @@ class ShortCaption(Task[TaskConfig]):
     """The captions that the others agree with most, used as sentences of their own."""
 
     name = "short_caption"
-    groups = {"ask": (), "ask_next": (), "say": ("caption",)}
+    groups: ClassVar = {"ask": (), "ask_next": (), "say": ("caption",)}
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """One fact a usable caption; loosely worded ones only where there is nothing better."""

@@ -1,0 +1,96 @@
+"""Reading annotation JSON: damage is located, a bad record costs only itself."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vlit.collect.jsonfile import load, outline
+from vlit.data.errors import VlitError
+
+
+class Record(msgspec.Struct):
+    id: int
+    value: float
+
+
+class Records(msgspec.Struct):
+    records: list[Record]
+    name: str = ""
+
+
+def loaded(folder: Path, content: bytes) -> Any:
+    path = folder / "x.json"
+    path.write_bytes(content)
+    return load(path, Records)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "the file is empty"),
+        (b"  ", "ends in the middle, after 2 bytes"),
+        (b'{"records":[{"id":1,"val', "ends in the middle, after 24 bytes"),
+        (b'{"records":[]} {"records":[]}', "more follows at byte 15"),
+        (b'{"records":[]}\n{"records":[]}\n', r"more follows at byte 15[\s\S]*JSON Lines"),
+        (b'{"records":[],}', "not JSON: .*byte 14"),
+        (b"id,value\n1,2\n", "not JSON: .*byte 0"),
+        (b"\x89PNG\r\n", "not JSON: .*byte 0"),
+        ('{"records":[]}'.encode("utf-16"), "UTF-16"),
+        (b'{"records":' + b"[" * 100_000, "nested too deeply|ends in the middle"),
+        (b'{"data":[{"a":1}]}', "missing required field `records`. It has the top-level keys data"),
+        (b'[{"conversations":[]}]', "a list whose records have the keys conversations"),
+        (b'{"records":{"1":{}}}', "Expected `array`, got `object`"),
+        (b"17", "not an annotation file"),
+    ],
+)
+def test_damage_is_located(tmp_path: Path, content: bytes, what: str) -> None:
+    with pytest.raises(VlitError, match=what) as caught:
+        loaded(tmp_path, content)
+    assert caught.value.where == str(tmp_path / "x.json")
+
+
+def test_byte_order_mark(tmp_path: Path) -> None:
+    assert loaded(tmp_path, b'\xef\xbb\xbf{"records":[{"id":1,"value":2}]}')[0].records == [Record(1, 2.0)]
+
+
+def test_invalid_utf8_costs_its_record(tmp_path: Path) -> None:
+    data, broken = loaded(tmp_path, b'{"records":[{"id":"\xff","value":1},{"id":2,"value":2,"x":"\xff"}]}')
+    assert data.records == [Record(2, 2.0)]
+    assert [b.record for b in broken] == ["records[0]"]
+
+
+numbers = st.floats() | st.integers() | st.none() | st.text(alphabet='NaInfinity-\\" ,:[]{}é', max_size=12)
+
+
+@given(
+    st.lists(st.fixed_dictionaries({"id": numbers, "value": numbers}, optional={"note": numbers})), st.text()
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_good_records_survive_bad_ones(tmp_path: Path, records: list[dict[str, Any]], name: str) -> None:
+    """Python's own JSON, which writes NaN and Infinity, is the reference."""
+    content = json.dumps({"records": records, "name": name}).encode()
+    data, broken = loaded(tmp_path, content)
+    good = [
+        Record(r["id"], float(r["value"]))
+        for r in json.loads(content)["records"]
+        if type(r["id"]) is int and type(r["value"]) in (int, float) and math.isfinite(r["value"])
+    ]
+    assert data.records == good
+    assert data.name == name
+    assert len(good) + len(broken) == len(records)
+
+
+def test_outline(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(b'{"info":{},"images":[],"annotations":[{"id":1,"caption":NaN}],"odd":[1]}')
+    found = outline(path)
+    assert found.keys == ("info", "images", "annotations", "odd")
+    assert found.records == {"images": set(), "annotations": {"id", "caption"}, "odd": set()}
