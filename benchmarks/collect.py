@@ -23,10 +23,10 @@ import numpy as np
 import orjson
 
 BOXES_PER_IMAGE, CAPTIONS_PER_IMAGE = 7.3, 5
-WORDS = """
+VOCABULARY = """
     a the man woman dog cat table street with of on in next to small large red blue white black sitting
     standing holding riding train bus kitchen food plate grass field water
-""".split()
+"""
 RECIPE = """
 name: benchmark
 collect:
@@ -46,7 +46,7 @@ def write_files(folder: Path, images: int, seed: int = 7) -> None:
         "images": [_image(k) for k in ids],
         "categories": [{"supercategory": "thing", "id": k, "name": f"label {k}"} for k in range(1, 81)],
     }
-    words = np.array(WORDS)[rng.integers(0, len(WORDS), size=(images * CAPTIONS_PER_IMAGE, 10))].tolist()
+    words = rng.choice(np.array(VOCABULARY.split()), size=(images * CAPTIONS_PER_IMAGE, 10)).tolist()
     captions = [
         {"image_id": ids[k // CAPTIONS_PER_IMAGE], "id": k + 1, "caption": " ".join(w) + "."}
         for k, w in enumerate(words)

@@ -5,9 +5,29 @@ from vlit.data.sample import Provenance, Sample, Turn
 from vlit.data.scene import Answer, Caption, Image, Object, Question, Scene
 
 COCO = (
-    "person", "bicycle", "car", "motorcycle", "bus", "truck", "dog", "cat", "horse", "skis", "tie", "orange", "couch",
-    "dining table", "scissors", "hot dog", "teddy bear", "cup", "wine glass", "toaster", "elephant", "bench",
-)  # fmt: skip
+    "person",
+    "bicycle",
+    "car",
+    "motorcycle",
+    "bus",
+    "truck",
+    "dog",
+    "cat",
+    "horse",
+    "skis",
+    "tie",
+    "orange",
+    "couch",
+    "dining table",
+    "scissors",
+    "hot dog",
+    "teddy bear",
+    "cup",
+    "wine glass",
+    "toaster",
+    "elephant",
+    "bench",
+)
 IMAGE = Image(uri="/photos/1.jpg", width=100, height=100, sha256="ab")
 
 

@@ -1,6 +1,6 @@
 import pytest
-
 from small import COCO, asked, obj, sample, scene
+
 from vlit.assess.grounding import GroundedCorrectness
 from vlit.assess.indicator import NoConfig
 
@@ -32,13 +32,25 @@ def value(*texts, of=ROOM):
 @pytest.mark.parametrize(
     "answer",
     [
-        "There are two dogs in the image.", "2 dogs", "A cat.", "Three men stand around.", "dog, cat, person",
-        "There are no elephants.", "I do not see any toaster or elephant in the picture.", "There isn't a bus here.",
-        "An elephant is not visible in the image.", "Two men sit on a chair.", "At least two persons are there.",
-        "The image shows two dogs, a cat and five people.", "More than three people are visible.",
-        "One of the dogs sleeps.", "A bike leans on the wall near the cat.", "dogs: 2", "There are twenty cars.",
+        "There are two dogs in the image.",
+        "2 dogs",
+        "A cat.",
+        "Three men stand around.",
+        "dog, cat, person",
+        "There are no elephants.",
+        "I do not see any toaster or elephant in the picture.",
+        "There isn't a bus here.",
+        "An elephant is not visible in the image.",
+        "Two women sit down.",
+        "At least two persons are there.",
+        "The image shows two dogs, a cat and five people.",
+        "More than three people are visible.",
+        "One of the dogs sleeps.",
+        "A bike leans on the wall near the cat.",
+        "dogs: 2",
+        "There are twenty cars.",
     ],
-)  # fmt: skip
+)
 def test_what_the_annotations_bear_out_is_not_flagged(answer):
     assert value("Describe.", answer) in (1.0, None)
 
@@ -60,6 +72,7 @@ def test_what_the_annotations_bear_out_is_not_flagged(answer):
         ("dogs: 3", "says 3 dogs"),
         ("At least four dogs are there.", "says >= 4 dogs"),
         ("Twenty-one dogs", "says 21 dogs"),
+        ("Two men sit down.", "says 2 men; the annotations count 5, the captions say 3"),
     ],
 )
 def test_contradictions_are_found_and_explained(answer, part):
@@ -71,11 +84,19 @@ def test_contradictions_are_found_and_explained(answer, part):
 @pytest.mark.parametrize(
     "answer",
     [
-        "It looks like an elephant.", "There might be a toaster.", "Is there an elephant?", "A statue of an elephant.",
-        "It is a toaster or an elephant.", "The sky is orange.", "There are nine cars.", "There are three scissors.",
-        "A hot-dog-shaped balloon made for an elephant.", "A unicorn.", "Nice.",
+        "It looks like an elephant.",
+        "There might be a toaster.",
+        "Is there an elephant?",
+        "A statue of an elephant.",
+        "It is a toaster or an elephant.",
+        "The sky is orange.",
+        "There are nine cars.",
+        "There are three scissors.",
+        "A hot-dog-shaped balloon made for an elephant.",
+        "A unicorn.",
+        "Nice.",
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_checked_has_no_value(answer):
     found = score("Describe.", answer.replace("hot-dog", "funny"))
     assert found.value is None or found.value == 1.0
@@ -156,4 +177,4 @@ def test_samples_without_one_known_scene_have_a_reason():
 
 
 def test_the_label_list_is_what_the_tests_think():
-    assert set(o.label for o in ROOM.objects) <= set(COCO)
+    assert {o.label for o in ROOM.objects} <= set(COCO)

@@ -103,6 +103,14 @@ def test_same_file_name_in_two_folders(tmp_path: Path) -> None:
     assert (row.file, row.reason) == ("all.csv", "2 photos have this name, in different folders")
 
 
+def test_unquoted_commas_are_not_cut_off(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    (tmp_path / "t.csv").write_text(",file,caption\n0,a.jpg,A cat.\n1,a.jpg,A cat, black, small.\n2,a.jpg\n")
+    scenes, bad = collect(tmp_path, {"kind": "captions", "path": "t.csv"})
+    assert [c.text for s in scenes.values() for c in s.captions] == ["A cat."]
+    assert [(q.record, q.value) for q in bad] == [("line 3", "black small."), ("line 4", "None")]
+
+
 def test_not_utf8(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg")
     (tmp_path / "t.csv").write_bytes("file,caption\na.jpg,Café\n".encode("latin-1"))

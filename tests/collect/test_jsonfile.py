@@ -67,6 +67,19 @@ def test_invalid_utf8_costs_its_record(tmp_path: Path) -> None:
     assert [b.record for b in broken] == ["records[0]"]
 
 
+def test_not_a_number_among_strings_of_that_name(tmp_path: Path) -> None:
+    text = b'{"records":[{"id":1,"value":-Infinity},{"id":2,"value":2,"n":"\\"NaN, NaN"}],"name":"Infinity"}'
+    data, broken = loaded(tmp_path, text)
+    assert (data.records, data.name) == ([Record(2, 2.0)], "Infinity")
+    assert [(b.field, b.value) for b in broken] == [("value", "-Infinity")]
+
+
+def test_one_early_nan_in_a_big_file_takes_linear_time(tmp_path: Path) -> None:
+    rest = b',{"id":2,"value":2,"note":"N and I, not NaN"}' * 200_000
+    data, broken = loaded(tmp_path, b'{"records":[{"id":1,"value":NaN}' + rest + b"]}")
+    assert (len(data.records), len(broken)) == (200_000, 1)  # quadratic time would take hours
+
+
 numbers = st.floats() | st.integers() | st.none() | st.text(alphabet='NaInfinity-\\" ,:[]{}é', max_size=12)
 
 

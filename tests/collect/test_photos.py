@@ -40,12 +40,12 @@ def test_damaged_photos(tmp_path: Path) -> None:
     scenes, bad = collect(tmp_path, COCO, max_pixels=400 * 300 - 1)
     assert list(scenes) == ["coco:0"]
     found = reasons(bad)
-    assert "empty" in found["coco:1"]
-    assert "not an image" in found["coco:2"]
-    assert "more than" in found["coco:3"] or "truncated" in found["coco:3"]
-    assert "animated" in found["coco:4"]
+    assert "empty" in found["image:1"]
+    assert "not an image" in found["image:2"]
+    assert "more than" in found["image:3"] or "truncated" in found["image:3"]
+    assert "animated" in found["image:4"]
     assert found["image:5"] == "there is no such photo"
-    assert "bomb" in found["coco:6"]
+    assert "bomb" in found["image:6"]
     assert {q.file for q in bad} == {"empty.jpg", "text.jpg", "cut.jpg", "film.gif", "i.json", "bomb.png"}
 
 
@@ -54,7 +54,7 @@ def test_truncated_photo(tmp_path: Path) -> None:
     path = tmp_path / "images/cut.jpg"
     Image.effect_noise((64, 48), 90).save(path)
     path.write_bytes(path.read_bytes()[:-400])
-    assert "truncated" in reasons(collect(tmp_path, COCO)[1])["coco:1"]
+    assert "truncated" in reasons(collect(tmp_path, COCO)[1])["image:1"]
     assert list(collect(tmp_path, COCO, images="header")[0]) == ["coco:0", "coco:1"]  # the head is whole
 
 

@@ -75,6 +75,12 @@ def test_no_scene_at_all_says_why(folder: Path) -> None:
         run(folder, "runs/one", workers=1)
 
 
+def test_shards_can_be_asked_for_again(folder: Path) -> None:
+    shards = parse_recipe(RECIPE, base=folder).stages[0].shards(RunFolder(folder / "runs/one"))
+    assert [s.key for s in shards] == ["00000", "00001"]
+    assert [s.payload for s in shards] == [s.payload for s in shards]
+
+
 def fingerprint(folder: Path) -> list[str]:
     stage = parse_recipe(RECIPE, base=folder).stages[0]
     return list(stage.outside())
@@ -89,7 +95,18 @@ def test_the_fingerprint_follows_annotations_and_photos(folder: Path) -> None:
     seen.append(fingerprint(folder))
     photo(folder / "images/new.jpg")
     seen.append(fingerprint(folder))
-    assert len({tuple(s) for s in seen}) == 4
+    (folder / "images/nowhere.jpg").symlink_to("gone.jpg")
+    seen.append(fingerprint(folder))
+    assert len({tuple(s) for s in seen}) == 5
+
+
+def test_an_annotation_file_that_cannot_be_read(folder: Path) -> None:
+    (folder / "c.json").unlink()
+    (folder / "c.json").mkdir()
+    with pytest.raises(VlitError, match="cannot read the file: Is a directory"):
+        fingerprint(folder)
+    with pytest.raises(VlitError, match="cannot read the file: Is a directory"):
+        collect(folder, {"kind": "coco", "images": "images", "captions": "c.json"})
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ def test_words_keep_apostrophes_hyphens_and_numbers_whole():
 
 def test_words_read_other_scripts_and_repeated_marks():
     assert words("Größe… ok???") == ["größe", "…", "ok", "???"]
+    assert words("the 3rd mp3 2x4 at 5.") == ["the", "3rd", "mp3", "2x4", "at", "5", "."]
     assert words(" \n\t ") == []
 
 

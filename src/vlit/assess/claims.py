@@ -192,6 +192,11 @@ class _Sentence:
         beside = self.text[token.start - 1 : token.start] + self.text[token.end : token.end + 1]
         if any(c in "./:'’" for c in beside) or (beside[:1] == "-" and token.word[0].isdigit()):
             return None, "=", False
+        before = self._words(i - 2, i)
+        previous = before[-1] if before else ""
+        if beside[:1] == "-" and previous in NUMBERS:  # twenty-one
+            n, before = NUMBERS[previous] + n, before[:-1]
+            previous = before[-1] if before else ""
         if n >= 2 and not m.plural:
             last = m.text.split()[-1].lower()
             ends = after == len(self.tokens) or not self.tokens[after].word[0].isalnum()
@@ -199,11 +204,6 @@ class _Sentence:
                 return None, "=", False
         if n == 1 and m.plural:
             return None, "=", False
-        before = self._words(i - 2, i)
-        previous = before[-1] if before else ""
-        if beside[:1] == "-" and previous in NUMBERS:  # twenty-one
-            n, before = NUMBERS[previous] + n, before[:-1]
-            previous = before[-1] if before else ""
         if previous in ("number", "other", "another", "no", "than") and not (
             previous == "than" and len(before) > 1
         ):

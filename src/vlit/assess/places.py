@@ -29,8 +29,8 @@ _PLACE = re.compile(
     re.IGNORECASE,
 )
 _SHORT_PLACE = re.compile(
-    r"\W*(?:(?:in|on|at|to)\s+)?(?:the\s+)?((?:(?:far|upper|lower|top|bottom|left|right|cent(?:er|re))[\s-]*){1,3})"
-    r"(?:side|part|half|corner)?\W*",
+    r"\W*(?:it\s+is\s+)?(?:(?:in|on|at|to)\s+)?(?:the\s+)?((?:(?:far|upper|lower|top|bottom|left|right|cent(?:er|re))[\s-]*){1,3})"
+    r"(?:(?:side|part|half|corner)\s*)?(?:of\s+the\s+(?:image|picture|photo|frame|scene))?\W*",
     re.IGNORECASE,
 )
 _OTHER = {"left": "right", "right": "left"}

@@ -54,7 +54,7 @@ def _components() -> None:
     from vlit.assess.registry import INDICATORS
     from vlit.collect.registry import IMPORTERS
     from vlit.formats.registry import FORMATS
-    from vlit.generate.registry import TASKS
+    from vlit.generate.tasks import TASKS
 
     table = Table(
         "indicator", "principle", "scope", "state", box=None, header_style="bold",

@@ -44,14 +44,14 @@ def build(
         image = _stated(draft) if check == "skip" else _probed(draft.uri, check, max_pixels)
         fits = [fit(piece, image) for piece in draft.pieces]
     except ImageProblem as problem:
-        bad.append(lost(draft.file, draft.id, "image", draft.uri, str(problem)))
+        bad.append(lost(draft.file, draft.record, "", draft.uri, str(problem)))
         return None
     gathered = _Annotations(image, bad)
     for piece, to_photo in zip(draft.pieces, fits, strict=True):
         gathered.take(piece, to_photo)
     scene = gathered.scene(draft)
     if not gathered.kept and any(piece.annotated() for piece in draft.pieces):
-        bad.append(lost(draft.file, draft.id, "", "", "none of its annotations can be used"))
+        bad.append(lost(draft.file, draft.record, "", "", "none of its annotations can be used"))
         return None
     return scene
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlit.collect.importer import Importer, Paths, Piece, existing, lost, origin_of
-from vlit.collect.table import JSONL_SUFFIXES, read_lines, read_rows
+from vlit.collect.table import JSONL_SUFFIXES, MORE, read_lines, read_rows
 from vlit.data.errors import VlitError
 from vlit.data.scene import Caption
 from vlit.data.score import Quarantined
@@ -50,6 +50,11 @@ class Captions(Importer):
             if isinstance(row, str):
                 yield lost(origin, f"line {line}", "", "", row)
                 continue
+            if row.get(MORE):
+                yield lost(
+                    origin, f"line {line}", "", row[MORE], "more columns than the header has: quote commas"
+                )
+                continue
             columns = columns or self._columns(path, row)
             file, texts = row.get(columns[0]), row.get(columns[1])
             if not isinstance(file, str) or not file:
@@ -66,7 +71,7 @@ class Captions(Importer):
             yield Piece(origin=origin, file=file.removeprefix("./"), captions=captions)
 
     def _columns(self, path: Path, row: Mapping[str, Any]) -> tuple[str, str]:
-        lower = {key.lower(): key for key in row}
+        lower = {key.lower(): key for key in row if key}
         file = next((lower[c] for c in (self.file_column.lower(), *FILE) if c in lower), None)
         caption = next((lower[c] for c in (self.caption_column.lower(), *CAPTION) if c in lower), None)
         if file is None or caption is None:

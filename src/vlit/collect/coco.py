@@ -27,8 +27,8 @@ class _Licence(msgspec.Struct, gc=False):
 class _Image(msgspec.Struct, gc=False):
     id: Id
     file_name: str | None = None
-    width: int | None = None
-    height: int | None = None
+    width: float | None = None  # some tools write 640.0
+    height: float | None = None
     license: Id | None = None
     flickr_url: str | None = None
     coco_url: str | None = None
@@ -122,8 +122,8 @@ class _ByImage(dict[Id, Piece]):
                 origin=self.origin,
                 image=str(image.id),
                 file=image.file_name,
-                width=image.width,
-                height=image.height,
+                width=_pixels(image.width),
+                height=_pixels(image.height),
                 licence=None if image.license is None else names.get(image.license),
                 attribution=image.flickr_url or image.coco_url,
             )
@@ -151,7 +151,7 @@ def _instances(path: Path, origin: str) -> Iterator[Piece | Quarantined]:
     data, broken = load(path, _Instances)
     pieces = _ByImage(origin)
     yield from pieces.listed(data.images, data.licenses)
-    labels = {c.id: c.name for c in data.categories}
+    labels = {c.id: " ".join(c.name.split()) for c in data.categories}
     every = tuple(dict.fromkeys(labels.values()))
     for b in broken:
         yield pieces.bad(b, "object" if b.record.startswith("annotations") else b.record.split("[")[0])
@@ -178,6 +178,10 @@ def _instances(path: Path, origin: str) -> Iterator[Piece | Quarantined]:
     for piece in pieces.values():
         piece.searched = every
         yield piece
+
+
+def _pixels(side: float | None) -> int | None:
+    return round(side) if side is not None and side >= 1 else None
 
 
 def _known(value: object) -> Id:

@@ -29,6 +29,11 @@ class Draft(msgspec.Struct, kw_only=True, gc=False):
     attribution: str | None
     pieces: list[Piece]
 
+    @property
+    def record(self) -> str:
+        """How the image is named in quarantine rows."""
+        return f"image:{self.id.removeprefix(f'{self.source}:')}"
+
 
 def gather(
     importers: Sequence[Importer], setting: Setting, *, check: bool = True, keep_unannotated: bool = False
@@ -119,7 +124,7 @@ class _Join:
             if keep_unannotated or any(piece.annotated() for piece in pieces):
                 yield draft
             else:
-                self.bad.append(lost(draft.file, f"image:{image}", "", "", "the photo has no annotation"))
+                self.bad.append(lost(draft.file, draft.record, "", "", "the photo has no annotation"))
         for path in self.photos.paths:
             if path in used:
                 continue

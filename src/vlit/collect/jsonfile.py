@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 #: From one NaN or Infinity outside strings to the next. Possessive, so that it runs through gigabytes.
 _NOT_A_NUMBER = re.compile(rb'(?:[^"NI]++|"(?:[^"\\]++|\\.)*+")*+(NaN|Infinity)', re.DOTALL)
+_SMALL = 200  #: bytes of a bad field that are kept
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -140,10 +141,11 @@ def _describe(record: str, raw: msgspec.Raw, error: Exception) -> Broken:
     fields: dict[str, Any] = {}
     try:
         for key, value in msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).items():
+            small = len(memoryview(value)) < _SMALL  # if all records are bad, their polygons must not pile up
             try:
-                fields[key] = msgspec.json.decode(value)
-            except (ValueError, RecursionError):
-                fields[key] = bytes(memoryview(value)[:60])
+                fields[key] = msgspec.json.decode(value) if small else bytes(memoryview(value)[:_SMALL])
+            except ValueError:
+                fields[key] = bytes(memoryview(value)[:_SMALL])
     except ValueError:
         return Broken(record, "", bytes(memoryview(raw)[:60]), f"not a JSON object: {error}")
     reason, _, where = str(error).partition(" - at `$.")
@@ -194,7 +196,8 @@ def _wrong_shape(path: Path, raw: msgspec.Raw, error: Exception) -> VlitError:
 def _quote_not_a_number(buffer: memoryview) -> bytes | None:
     parts: list[bytes | memoryview] = []
     start = 0
-    for match in _NOT_A_NUMBER.finditer(buffer):
+    # Anchored at the end of the last one: a search would start again inside of strings.
+    while match := _NOT_A_NUMBER.match(buffer, start):
         begin, end = match.span(1)
         begin -= buffer[begin - 1] == 0x2D  # the sign of -Infinity
         parts += [buffer[start:begin], b'"', buffer[begin:end], b'"']

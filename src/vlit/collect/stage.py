@@ -12,7 +12,7 @@ import msgspec
 import pydantic
 
 from vlit.collect.build import Check, build
-from vlit.collect.importer import Importer
+from vlit.collect.importer import Importer, existing
 from vlit.collect.join import Draft, gather
 from vlit.collect.photos import walk
 from vlit.collect.registry import parse_source
@@ -53,6 +53,21 @@ class _Batch(msgspec.Struct, kw_only=True):
     quarantine: list[Quarantined]
 
 
+class _Shards:
+    """Shards in order, packed when they are asked for; what was lost before goes with the first."""
+
+    def __init__(self, drafts: list[Draft], bad: list[Quarantined], size: int) -> None:
+        self.drafts, self.bad, self.size = drafts, bad, size
+
+    def __len__(self) -> int:
+        return -(-len(self.drafts) // self.size)
+
+    def __iter__(self) -> Iterator[Shard]:
+        for n in range(len(self)):
+            drafts = self.drafts[n * self.size : (n + 1) * self.size]
+            yield Shard(f"{n:05d}", _pack(drafts, self.bad if n == 0 else []))
+
+
 class CollectStage(Stage[CollectConfig]):
     """Annotated images in, scenes out."""
 
@@ -66,26 +81,28 @@ class CollectStage(Stage[CollectConfig]):
         for source in self.config.sources:
             files = source.files(self.setting)
             if source.attribution is not None:
-                files = [*files, Path(self.setting.resolve(source.attribution))]
+                files = [*files, existing(self.setting, source.attribution)]
             for file in files:
-                with file.open("rb") as handle:
-                    yield f"{file} {hashlib.file_digest(handle, 'blake2b').hexdigest()}"
+                yield f"{file} {_digest(file)}"
             for folder in source.folders():
                 root = Path(self.setting.resolve(folder))
                 if "://" in folder or not root.is_dir():
                     continue
                 for path in sorted(walk(root)):
-                    about = path.stat()
+                    about = path.stat() if path.exists() else path.lstat()  # a link may lead nowhere
                     yield f"{path} {about.st_size} {about.st_mtime_ns}"
 
-    def shards(self, run: RunFolder) -> Iterator[Shard]:
+    def expect(self, run: RunFolder) -> str:
+        """How many scenes the annotations promise; photos are not opened for it."""
+        drafts, bad = self.gather()
+        return f"{len(drafts):,} scenes" + (f", {len(bad):,} quarantine rows" if bad else "")
+
+    def shards(self, run: RunFolder) -> _Shards:
         """Drafts in order of their ids; what was lost on the way goes with the first."""
         drafts, bad = self.gather()
         if not drafts:
             raise _nothing(bad)
-        size = self.config.shard_size
-        for n, start in enumerate(range(0, len(drafts), size)):
-            yield Shard(f"{n:05d}", _pack(drafts[start : start + size], bad if n == 0 else []))
+        return _Shards(drafts, bad, self.config.shard_size)
 
     def gather(self) -> tuple[list[Draft], list[Quarantined]]:
         """All drafts, before a photo is opened."""
@@ -136,6 +153,14 @@ def collect_folder(path: str | Path, **options: Any) -> tuple[list[Scene], list[
     return scenes, bad
 
 
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as handle:
+            return hashlib.file_digest(handle, "blake2b").hexdigest()
+    except OSError as error:
+        raise VlitError(f"cannot read the file: {error.strerror or error}", where=str(file)) from error
+
+
 def _nothing(bad: Iterable[Quarantined]) -> VlitError:
     """No scene at all: say the most frequent reasons, with an example each."""
     examples: dict[str, Quarantined] = {}
@@ -156,13 +181,13 @@ def _nothing(bad: Iterable[Quarantined]) -> VlitError:
 
 def _pack(drafts: list[Draft], bad: list[Quarantined]) -> bytes:
     known: dict[tuple[str, ...], int] = {}
-    searched = []
-    for draft in drafts:
-        searched.append([known.setdefault(p.searched, len(known)) for p in draft.pieces])
-        for piece in draft.pieces:
-            piece.searched = ()
+    searched = [[known.setdefault(p.searched, len(known)) for p in d.pieces] for d in drafts]
+    bare = [
+        msgspec.structs.replace(d, pieces=[msgspec.structs.replace(p, searched=()) for p in d.pieces])
+        for d in drafts
+    ]
     return msgspec.msgpack.encode(
-        _Batch(drafts=drafts, vocabularies=list(known), searched=searched, quarantine=bad)
+        _Batch(drafts=bare, vocabularies=list(known), searched=searched, quarantine=bad)
     )
 
 

@@ -14,13 +14,14 @@ import msgspec
 from vlit.data.errors import VlitError
 
 CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+MORE = "(more)"  #: key of what a row has beyond its header
 JSONL_SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a CSV file with a header, each with the number of the line that it ends in.
 
-    Column names are lower-cased; a row that is too short lacks columns, what is too much is under ``""``.
+    Column names are lower-cased; a row that is too short lacks columns, what is too much is under ``MORE``.
 
     Raises:
         VlitError: When the file is no such table.
@@ -33,7 +34,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     "the table has no header line", where=str(path), todo="name the columns in line 1"
                 )
             handle.seek(0)
-            reader = csv.DictReader(handle, delimiter=delimiter(header), restkey="", restval=None)
+            reader = csv.DictReader(handle, delimiter=delimiter(header), restkey=MORE, restval=None)
             reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
             for row in reader:
                 yield reader.line_num, {k: _text(v) for k, v in row.items() if v is not None}

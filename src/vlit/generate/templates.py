@@ -1,15 +1,15 @@
 """Pools of templates: data files with the wordings of every task, checked when they are read.
 
 A pool file is a YAML mapping: group → list of templates. A template is a text with slots such as ``{a_label}``,
-or ``{text: ..., weight: 5}`` for one that is to come more often. Its id is made from its words, so that an id in a
-sample's provenance always names one wording.
+or ``{text: ..., weight: 5}`` for one that is to come more often. Its id is made from its words, so that an id
+always names one wording.
 """
 
 from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from random import Random
@@ -21,6 +21,8 @@ import yaml
 from vlit.data.errors import VlitError, nearest
 from vlit.generate.fact import Task
 
+#: Group → the slots that its templates may hold.
+Slots = Mapping[str, tuple[str, ...]]
 #: The pool of format instructions, which all tasks share; no slots.
 FORMATS = "formats"
 
@@ -66,58 +68,28 @@ def load(tasks: Mapping[str, Task[Any]], folder: Path | None = None) -> Pools:
     Raises:
         VlitError: When a file, group or slot is not what the task declares.
     """
-    declared = {name: task.groups for name, task in tasks.items()}
-    formats = _read_builtin(FORMATS)
+    formats = _read_builtin(FORMATS, None)
+    declared: dict[str, Slots] = {name: task.groups for name, task in tasks.items()}
     declared[FORMATS] = dict.fromkeys(formats, ())
     own = _read_folder(folder, declared) if folder else {}
     groups: dict[str, dict[str, tuple[Template, ...]]] = {}
     for task, slots in declared.items():
-        pool = (formats if task == FORMATS else _read_builtin(task)) | own.get(task, {})
-        for group in slots:
-            if not pool.get(group):
-                raise VlitError(
-                    f"the task {task!r} needs templates in the group {group!r}", todo=f"add it to {task}.yaml"
-                )
+        pool = (formats if task == FORMATS else _read_builtin(task, slots)) | own.get(task, {})
+        missing = [group for group in slots if not pool.get(group)]
+        if missing:
+            raise VlitError(
+                f"the task {task!r} needs templates in the group {missing[0]!r}", todo=f"add it to {task}.yaml"
+            )
         groups[task] = pool
-        _check(task, pool, slots, f"{task}.yaml")
     return Pools(groups)
 
 
-def _check(
-    task: str, pool: Mapping[str, tuple[Template, ...]], declared: Mapping[str, tuple[str, ...]], where: str
-) -> None:
-    for group, templates in pool.items():
-        if group not in declared:
-            raise VlitError(f"{task!r} has no group {group!r}", where=where, todo=nearest(group, declared))
-        for template in templates:
-            for slot in _slots(template.text, where):
-                if slot not in declared[group]:
-                    raise VlitError(
-                        f"there is no slot {{{slot}}} in the group {group!r}: {template.text!r}",
-                        where=where,
-                        todo=nearest(slot, declared[group]),
-                    )
-
-
-def _slots(text: str, where: str) -> Iterator[str]:
-    try:
-        for _, slot, spec, conversion in string.Formatter().parse(text):
-            if slot is not None:
-                if spec or conversion or not slot.isidentifier():
-                    raise ValueError(f"a slot is a plain name, not {{{slot}}}")
-                yield slot
-    except ValueError as error:
-        raise VlitError(f"{error}: {text!r}", where=where, todo="write {{ and }} for plain braces") from None
-
-
-def _read_builtin(task: str) -> dict[str, tuple[Template, ...]]:
+def _read_builtin(task: str, declared: Slots | None) -> dict[str, tuple[Template, ...]]:
     file = resources.files("vlit.generate").joinpath("pools", f"{task}.yaml")
-    return _parse(file.read_text(encoding="utf-8"), task, f"{task}.yaml")
+    return _parse(file.read_text(encoding="utf-8"), task, f"{task}.yaml", declared)
 
 
-def _read_folder(
-    folder: Path, declared: Mapping[str, Mapping[str, tuple[str, ...]]]
-) -> dict[str, dict[str, tuple[Template, ...]]]:
+def _read_folder(folder: Path, declared: Mapping[str, Slots]) -> dict[str, dict[str, tuple[Template, ...]]]:
     if not folder.is_dir():
         raise VlitError("there is no folder of pools", where=str(folder), todo="create it, or remove `pools`")
     found: dict[str, dict[str, tuple[Template, ...]]] = {}
@@ -126,23 +98,57 @@ def _read_folder(
             raise VlitError(
                 f"no task is called {path.stem!r}", where=str(path), todo=nearest(path.stem, declared)
             )
-        pool = _parse(path.read_text(encoding="utf-8"), path.stem, str(path))
-        _check(path.stem, pool, declared[path.stem], str(path))
-        found[path.stem] = pool
+        text = path.read_text(encoding="utf-8")
+        found[path.stem] = _parse(text, path.stem, str(path), declared[path.stem])
     return found
 
 
-def _parse(text: str, task: str, where: str) -> dict[str, tuple[Template, ...]]:
+def _parse(text: str, task: str, where: str, declared: Slots | None) -> dict[str, tuple[Template, ...]]:
+    """Read and check one file; ``declared`` is None where any group without slots is right."""
     try:
         raw = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         raise VlitError(f"this is not YAML: {error}", where=where) from error
     if not isinstance(raw, dict) or not all(isinstance(v, list) for v in raw.values()):
         raise VlitError("a pool is a mapping of groups to lists of templates", where=where)
-    return {
-        str(group): tuple(t for item in items for t in _templates(item, task, str(group), where))
-        for group, items in raw.items()
-    }
+    pool: dict[str, tuple[Template, ...]] = {}
+    for group, items in raw.items():
+        if declared is not None and group not in declared:
+            raise VlitError(
+                f"{task!r} has no group {group!r}",
+                where=f"{where}:{_line(text, f'{group}:')}",
+                todo=nearest(str(group), declared),
+            )
+        templates = [t for item in items for t in _templates(item, task, group, where)]
+        for template in templates:
+            _check(template, declared[group] if declared else (), f"{where}:{_line(text, template.text)}")
+        pool[group] = tuple(templates)
+    return pool
+
+
+def _check(template: Template, slots: tuple[str, ...], where: str) -> None:
+    try:
+        for _, slot, spec, conversion in string.Formatter().parse(template.text):
+            if slot is None:
+                continue
+            if spec or conversion or not slot.isidentifier():
+                raise ValueError(f"a slot is a plain name, not {{{slot}}}")
+            if slot not in slots:
+                raise VlitError(
+                    f"there is no slot {{{slot}}} here: {template.text!r}",
+                    where=where,
+                    todo=nearest(slot, slots),
+                )
+    except ValueError as error:
+        raise VlitError(
+            f"{error}: {template.text!r}", where=where, todo="write {{ and }} for plain braces"
+        ) from None
+
+
+def _line(text: str, words: str) -> int:
+    """Number of the first line that holds the words, or their beginning where they go over several lines."""
+    start = words[:30].strip()
+    return next((n for n, line in enumerate(text.splitlines(), 1) if start in line), 1)
 
 
 def _templates(item: Any, task: str, group: str, where: str) -> list[Template]:
@@ -151,7 +157,9 @@ def _templates(item: Any, task: str, group: str, where: str) -> list[Template]:
         item, weight = item.get("text"), item.get("weight", 1)
     if not isinstance(item, str) or not item.strip() or not isinstance(weight, int) or weight < 1:
         raise VlitError(
-            f"a template is a text, or {{text: ..., weight: 2}}, not {item!r}", where=f"{where}: {group}"
+            f"a template is a text, or {{text: ..., weight: 2}}, not {item!r}",
+            where=f"{where}: {group}",
+            todo="put quotes around a text that begins with a slot or holds a colon",
         )
     digest = hashlib.blake2b(item.encode(), digest_size=4).hexdigest()
     return [Template(f"{task}/{group}/{digest}", item.strip())] * weight

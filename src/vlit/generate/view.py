@@ -11,8 +11,9 @@ import msgspec
 from vlit.data.boxes import Box, format_box, to_normalised, to_padded_square
 from vlit.data.sample import Mark
 from vlit.data.scene import Caption, Object, Scene
-from vlit.generate.statistics import Statistics
+from vlit.generate.statistics import COMPANIONS, Statistics
 from vlit.language import captions, nouns
+from vlit.language.mentions import Mention, lexicon
 
 #: Mirrors and pictures show things twice: nothing is counted or called the only one there.
 _DOUBLED = re.compile(
@@ -94,29 +95,36 @@ class View:
         }
         return sorted(areas, key=lambda k: (-areas[k], k))
 
+    def mentions(self, text: str) -> list[Mention]:
+        """Places of a text that speak of labels of the corpus."""
+        return lexicon(self.statistics.labels).find(text)
+
+    @functools.cached_property
+    def _in_captions(self) -> list[tuple[Caption, list[Mention]]]:
+        return [(caption, self.mentions(caption.text)) for caption in self.scene.captions]
+
     @functools.cached_property
     def _mentions(self) -> tuple[set[str], set[str], dict[str, set[int]]]:
         """Labels that texts may mean, those that they name in the plural, and the numbers that they give."""
-        from vlit.language.mentions import lexicon
-
-        find = lexicon(self.statistics.labels).find
-        any_, many, numbers = set(), set(), {}  # type: set[str], set[str], dict[str, set[int]]
-        texts = [c.text for c in self.scene.captions] + [r.phrase for r in self.scene.regions]
-        for text in texts:
-            for m in find(text):
-                any_.add(m.label)
+        maybe: set[str] = set()
+        many: set[str] = set()
+        numbers: dict[str, set[int]] = {}
+        told = [(caption.text, found) for caption, found in self._in_captions]
+        told += [(region.phrase, self.mentions(region.phrase)) for region in self.scene.regions]
+        for text, found in told:
+            for m in found:
+                maybe.add(m.label)
                 if m.relation != "broader" and m.plural:
                     many.add(m.label)
                 before = _NUMBER_BEFORE.search(text, max(0, m.start - 30), m.start)
                 if before:
                     word = before[1].lower()
                     numbers.setdefault(m.label, set()).add(_VALUES.get(word) or int(word))
-        for text in [q.text for q in self.scene.questions]:
-            any_.update(m.label for m in find(text))
-        for text in texts:
             for word in captions.words(text):
-                any_.update(nouns.words().broad.get(word, ()))
-        return any_, many, numbers
+                maybe.update(nouns.words().broad.get(word, ()))
+        for question in self.scene.questions:
+            maybe.update(m.label for m in self.mentions(question.text))
+        return maybe, many, numbers
 
     @property
     def mentioned(self) -> set[str]:
@@ -132,7 +140,7 @@ class View:
 
     @functools.cached_property
     def counts(self) -> dict[str, int]:
-        """Exact numbers of labels that are there, without those that captions or tiny boxes put in doubt."""
+        """Exact numbers of labels that are there; none where captions or tiny boxes put them in doubt."""
         if self.doubled:
             return {}
         _, many, numbers = self._mentions
@@ -162,7 +170,7 @@ class View:
     def absent(self) -> list[str]:
         """Labels that are surely not there, most frequent in the corpus first.
 
-        Searched by annotators without a find, in no text of the scene, and not easily taken for something there.
+        Searched for by annotators, spoken of in no text, and not easily taken for something that is there.
         """
         blocked = set(self.mentioned)
         for row in nouns.words().confusable:
@@ -174,6 +182,15 @@ class View:
             if label in self._searched and label not in self.by_label and label not in blocked
         ]
 
+    @functools.cached_property
+    def expected(self) -> list[str]:
+        """Absent labels that often occur together with what is there, the most usual first."""
+        company: dict[str, int] = {}
+        for label in self.by_label:
+            for rank, other in enumerate(self.statistics.companions.get(label, ())):
+                company[other] = company.get(other, 0) + COMPANIONS - rank
+        return sorted((c for c in self.absent if c in company), key=lambda c: (-company[c], c))
+
     # Names
 
     @functools.cached_property
@@ -181,21 +198,16 @@ class View:
         """What most captions call the only person: ("man", ids of those captions)."""
         if self.counts.get("person") != 1:
             return {}
-        from vlit.language.mentions import lexicon
-
-        find = lexicon(self.statistics.labels).find
         used: dict[str, list[str]] = {}
-        for caption in self.scene.captions:
-            for m in find(caption.text):
-                word = m.text.lower()
-                if (
-                    m.label == "person"
-                    and m.relation == "narrower"
-                    and not m.plural
-                    and word in nouns.words().people
-                ):
-                    used.setdefault(word, []).append(caption.id)
-                    break
+        for caption, found in self._in_captions:
+            words = [
+                m.text.lower()
+                for m in found
+                if m.label == "person" and m.relation == "narrower" and not m.plural
+            ]
+            word = next((w for w in words if w in nouns.words().people), None)
+            if word is not None:
+                used.setdefault(word, []).append(caption.id)
         if not used:
             return {}
         word = min(used, key=lambda w: (-len(used[w]), w))

@@ -26,7 +26,8 @@ _QUOTES = "\"'`“”‘’"
 class _Signs:
     """``captions.yaml``: see the comments there."""
 
-    typos: re.Pattern[str]
+    typos: frozenset[str]
+    typo_patterns: re.Pattern[str]
     junk: tuple[tuple[re.Pattern[str], str], ...]
     any_junk: re.Pattern[str]  #: all of them at once, because most captions have none
     loose: tuple[re.Pattern[str], ...]
@@ -42,8 +43,11 @@ class _Signs:
 def _signs() -> _Signs:
     text = resources.files("vlit.language").joinpath("captions.yaml").read_text(encoding="utf-8")
     raw: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    typos = "|".join(raw["typos"]).split("|")
+    plain = frozenset(t for t in typos if t.isalpha())
     return _Signs(
-        typos=re.compile(rf"\b(?:{'|'.join(raw['typos'])})\b", re.IGNORECASE),
+        typos=plain,
+        typo_patterns=re.compile(rf"\b(?:{'|'.join(t for t in typos if t not in plain)})\b", re.IGNORECASE),
         junk=tuple((re.compile(j["pattern"], re.IGNORECASE), j["reason"]) for j in raw["junk"]),
         any_junk=re.compile("|".join(f"(?:{j['pattern']})" for j in raw["junk"]), re.IGNORECASE),
         loose=tuple(re.compile(pattern, re.IGNORECASE) for pattern in raw["loose"]),
@@ -96,9 +100,11 @@ def problem(text: str, *, shortest: int = 5, longest: int = 32) -> str | None:
     if not text.isascii():
         return "letters outside English"
     signs = _signs()
-    found = signs.typos.search(text)
-    if found:
-        return f"misspelt: {found.group()}"
+    misspelt = next((w for w in words(text) if w in signs.typos), None)
+    if misspelt is None and (found := signs.typo_patterns.search(text)):
+        misspelt = found.group()
+    if misspelt is not None:
+        return f"misspelt: {misspelt}"
     lowered = text[0].lower() + text[1:]
     if signs.any_junk.search(lowered):
         return next(reason for pattern, reason in signs.junk if pattern.search(lowered))

@@ -63,6 +63,7 @@ class _Rules:
     verbs: frozenset[str]
     colours: frozenset[str]
     after_a_thing: frozenset[str]
+    before_a_colour: frozenset[str]
     places_before_to: frozenset[str]
     silent_before: Mapping[str, frozenset[str]]
     never: tuple[str, ...]
@@ -82,6 +83,7 @@ def _rules() -> _Rules:
         verbs=frozenset(raw["verbs"]),
         colours=frozenset(raw["colours"]),
         after_a_thing=frozenset(raw["after_a_thing"]),
+        before_a_colour=frozenset(raw["before_a_colour"]),
         places_before_to=frozenset(raw["places_before_to"]),
         silent_before={word: frozenset(after) for word, after in raw["silent_before"].items()},
         never=tuple(raw["never"]),
@@ -195,7 +197,7 @@ class Lexicon:
             return False
         near = [t.word for t in tokens[max(0, i - 2) : i]] + [t.word for t in tokens[i + 1 : i + 3]]
         return not any(w in colours for w in near) and (
-            i == 0 or tokens[i - 1].word not in ("in", "wearing", "bright")
+            i == 0 or tokens[i - 1].word not in _rules().before_a_colour
         )
 
 
@@ -232,12 +234,16 @@ def _surfaces(labels: tuple[str, ...]) -> dict[tuple[str, ...], _Surface]:
         if name in rules.animals:
             for young in rules.young_of:
                 add(f"{young} {name}", label, "narrower")
-    silent = [*rules.never, *(f"{young} {animal}" for young in rules.young_of for animal in rules.animals)]
-    for phrase in silent:
-        for words, is_plural in _forms(phrase, rules):
-            if words not in meanings:
-                meanings[words], plural[words] = {}, is_plural
-    return {words: _Surface(tuple(found.items()), plural[words]) for words, found in meanings.items()}
+    found = {words: _Surface(tuple(of.items()), plural[words]) for words, of in meanings.items()}
+    return {**_silent(), **found}
+
+
+@functools.cache
+def _silent() -> dict[tuple[str, ...], _Surface]:
+    """Phrases that speak of none of their words' labels."""
+    rules = _rules()
+    phrases = [*rules.never, *(f"{young} {animal}" for young in rules.young_of for animal in rules.animals)]
+    return {words: _Surface((), plural) for phrase in phrases for words, plural in _forms(phrase, rules)}
 
 
 def _split(phrase: str) -> list[str]:

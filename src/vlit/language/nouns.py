@@ -1,7 +1,7 @@
 """Nouns: a label of an annotation as an English writer would say it, alone, in numbers, in lists.
 
 ``kitchen_bottle`` becomes "a kitchen bottle", ``scissors`` "a pair of scissors", three ``broccoli`` "three
-pieces of broccoli". The exceptions are data (``nouns.yaml``); what is not in there goes through the library inflect.
+pieces of broccoli". The exceptions are data (``nouns.yaml``); all else goes through the library inflect.
 """
 
 from __future__ import annotations
@@ -74,8 +74,6 @@ def clean(label: str) -> str:
     if text.isupper() and len(text) <= 3:
         return text
     lowered = text.lower()
-    if lowered.startswith("t shirt"):
-        return "T-shirt" + lowered[7:]
     return " ".join(words().proper.get(word, word) for word in lowered.split())
 
 

@@ -2,7 +2,7 @@
 
 A token is, in lower case,
 
-* a word: letters of any script, with inner apostrophes and hyphens kept (``don't``, ``black-and-white``);
+* a word: letters and digits of any script, with inner apostrophes and hyphens (``don't``, ``3rd``);
 * a number: digits with inner points, commas and colons kept (``3``, ``1,200``, ``0.726``, ``11:43``);
 * one mark of punctuation: ``. , ; : ! ? ( ) [ ] " % & / …`` or a dash; runs of one mark are one token.
 
@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 
 _TOKEN = re.compile(
-    r"\d+(?:[.,:]\d+)*"
-    r"|[^\W\d_]+(?:['-][^\W\d_]+)*"
+    r"\d+(?:[.,:]\d+)*(?![^\W_])"
+    r"|[^\W_]+(?:['-][^\W_]+)*"
     r"|\.+|!+|\?+|[,;:()\[\]\"%&/…]|-+|[–—]"
 )
 _PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})

@@ -66,14 +66,23 @@ def fair_shares(sizes: Mapping[Stratum, int], limit: int) -> dict[Stratum, int]:
     return shares
 
 
-def in_turn(groups: Mapping[str, Sequence[str]], limit: int) -> list[str]:
-    """One of each group, then a second of each, and so on."""
-    queues = [list(reversed(groups[key])) for key in sorted(groups)]
+def in_turn(groups: Mapping[str, Sequence[tuple[str, str]]], limit: int) -> list[str]:
+    """One sample of each group, then a second of each, and so on; photos that were not taken yet come first.
+
+    Args:
+        groups: Sample ids with their photo's URI, in the order of preference.
+        limit: How many samples to take.
+    """
+    queues = [list(groups[key]) for key in sorted(groups)]
     taken: list[str] = []
+    seen: set[str] = set()
     while len(taken) < limit and any(queues):
         for queue in queues:
             if queue and len(taken) < limit:
-                taken.append(queue.pop())
+                place = next((i for i, (_, photo) in enumerate(queue) if photo not in seen), 0)
+                name, photo = queue.pop(place)
+                seen.add(photo)
+                taken.append(name)
     return taken
 
 

@@ -1,4 +1,7 @@
-"""Distributions of the scores in fixed memory: one pass for the ranges, one that counts into fine bins."""
+"""Distributions of the scores in fixed memory: one pass for the ranges, one that counts into fine bins.
+
+A value that lies more than some hundred times farther out than all others coarsens medians and bins.
+"""
 
 from __future__ import annotations
 

@@ -99,17 +99,21 @@ def content(run: RunFolder, config: ReportConfig) -> Content:
 
 def _examples(choice: Choice, by_id: dict[str, Shown], limit: int) -> tuple[list[str], list[str]]:
     """Ids of kept (or not judged) and of dropped examples: every task and every rule in turn, photos first."""
-    kept: dict[str, list[str]] = defaultdict(list)
-    dropped: dict[str, list[str]] = defaultdict(list)
+    kept: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    dropped: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for name in sorted(by_id, key=lambda n: (not _visible(by_id[n], choice), draw(0, "example", n))):
         task, rule = choice.strata[name]
         if rule:
-            dropped[rule].append(name)
+            dropped[rule].append((name, _photo(by_id[name])))
         else:
-            kept[task].append(name)
+            kept[task].append((name, _photo(by_id[name])))
     number_dropped = min(sum(map(len, dropped.values())), limit // 2)
     return in_turn(kept, limit - number_dropped), in_turn(dropped, number_dropped)
 
 
 def _visible(shown: Shown, choice: Choice) -> bool:
-    return bool(shown.sample.images) and shown.sample.images[0].uri in choice.photos
+    return _photo(shown) in choice.photos
+
+
+def _photo(shown: Shown) -> str:
+    return shown.sample.images[0].uri if shown.sample.images else ""

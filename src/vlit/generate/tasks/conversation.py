@@ -15,7 +15,7 @@ from vlit.generate.tasks.comparison import Comparison
 from vlit.generate.tasks.counting import Counting
 from vlit.generate.tasks.location import Location
 from vlit.generate.tasks.open_vqa import OpenVqa
-from vlit.generate.tasks.presence import Presence, usual_but_absent
+from vlit.generate.tasks.presence import Presence
 from vlit.generate.tasks.referring_box import ReferringBox
 from vlit.generate.tasks.relative_position import RelativePosition
 from vlit.generate.tasks.short_caption import ShortCaption
@@ -89,9 +89,7 @@ class _Chain:
 
     def open(self, fact: Fact, text: str) -> None:
         """Begin with the whole scene."""
-        from vlit.language.mentions import lexicon
-
-        found = lexicon(self.view.statistics.labels).find(text)
+        found = self.view.mentions(text)
         self._told |= {m.label for m in found}
         self._numbered |= {m.label for m in found if not m.plural}
         self.facts.append(fact)
@@ -159,7 +157,7 @@ class _Chain:
 
     def _missing(self, presence: Presence) -> Iterator[Fact]:
         """One thing that one would expect here; a row of absent things is no conversation."""
-        expected = [label for label in usual_but_absent(self.view) if label not in self._denied][:6]
+        expected = [label for label in self.view.expected if label not in self._denied][:6]
         if expected:
             yield presence.negative(expected[int(self.rng.random() * len(expected))])
 

@@ -65,13 +65,11 @@ class _Writer:
     """Collects sentences and keeps track of what has been told."""
 
     def __init__(self, view: View, line: Line) -> None:
-        from vlit.language.mentions import lexicon
-
         self.view, self.line = view, line
         self.evidence: list[str] = [line.id]
         self.marks: list[Mark] = []
         self.told: dict[str, None] = {}
-        found = lexicon(view.statistics.labels).find(line.text)
+        found = view.mentions(line.text)
         self.in_caption = {m.label for m in found}
         self.named = {m.label for m in found if m.relation != "broader" and not m.plural}
         self.placed: list[str] = []

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from random import Random
 
 from vlit.generate.fact import Fact, Part, Task, TaskConfig
-from vlit.generate.statistics import COMPANIONS
 from vlit.generate.things import amount, is_amounts
 from vlit.generate.view import View
 from vlit.language import nouns
@@ -70,9 +69,8 @@ class Presence(Task[PresenceConfig]):
 
 def absent(view: View, rng: Random) -> Iterator[str]:
     """Labels that are not there: one at random, one common, one that often is in such company, and so on."""
-    left = list(view.absent)
+    left, usual = list(view.absent), view.expected
     common = [label for label in left if view.statistics.scenes[label]]
-    usual = usual_but_absent(view)
     start = int(rng.random() * 3)
     ways = ([*left], common[:15], usual[:10])
     given: set[str] = set()
@@ -82,15 +80,6 @@ def absent(view: View, rng: Random) -> Iterator[str]:
         label = way[int(rng.random() * len(way))]
         given.add(label)
         yield label
-
-
-def usual_but_absent(view: View) -> list[str]:
-    """Absent labels that often occur together with what is there, the most usual first."""
-    company: dict[str, int] = {}
-    for label in view.by_label:
-        for rank, other in enumerate(view.statistics.companions.get(label, ())):
-            company[other] = company.get(other, 0) + COMPANIONS - rank
-    return sorted((c for c in view.absent if c in company), key=lambda c: (-company[c], c))
 
 
 def _words(label: str) -> dict[str, str]:

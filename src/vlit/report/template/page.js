@@ -84,7 +84,7 @@ function more(terms, sort) {
   shown = Math.min(found.length, shown + PAGE);
   const left = found.length - shown;
   $("more").hidden = left <= 0;
-  $("more").textContent = `Show ${Math.min(PAGE, left)} more of ${left.toLocaleString("en")}`;
+  $("more").textContent = left > PAGE ? `Show ${PAGE} more of ${left.toLocaleString("en")}` : `Show ${left} more`;
 }
 function marked(text, terms) {
   if (!terms.length) return [text];
@@ -192,7 +192,7 @@ function origin(s) {
   for (const n of s.s) {
     const scene = data.scenes[n];
     add("scene", el("span", { class: "id" }, scene.id));
-    if (scene.source) add("annotated by", scene.source);
+    if (scene.source) add("annotated in", scene.source);
     if (scene.attribution) add("photo", attribution(scene));
     if (scene.licence) add("photo licence", scene.licence);
   }
@@ -206,13 +206,14 @@ function open(id) {
   const dialog = $("sample");
   dialog.replaceChildren(
     el("div", { class: "head" },
-      el("h2", { id: "sample-title", style: "font-size:1.1rem" }, words(s.t)), status(s), el("span", { class: "id" }, s.i),
+      el("h2", { id: "sample-title", tabindex: "-1", autofocus: true }, words(s.t)), status(s), el("span", { class: "id" }, s.i),
       el("button", { class: "button close", type: "button", onclick: () => dialog.close() }, "Close")),
     el("div", { class: "body" },
-      el("div", {}, ...frames,
+      el("div", { class: "pictures" }, ...frames),
+      el("div", { class: "sources" },
         s.a.length || s.l.length ? el("h3", {}, "Made from these annotations") : null, annotations(s, frames[0]),
         el("h3", {}, "Provenance"), origin(s)),
-      el("div", {}, el("h3", {}, "Dialogue"), chat(s.c),
+      el("div", { class: "said" }, el("h3", {}, "Dialogue"), chat(s.c),
         s.k === false ? el("h3", {}, "Why it was dropped") : null, s.k === false ? el("p", { class: "why" }, s.w) : null,
         s.v.length ? el("h3", {}, "Scores") : null, s.v.length ? scores(s) : null)));
   if (!dialog.open) dialog.showModal();

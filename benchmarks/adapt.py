@@ -1,0 +1,98 @@
+"""Annotation adaption: samples a second, memory, and how both grow with the number of scenes.
+
+    python -m benchmarks.adapt                        # 1k, 10k and 100k scenes, 2 processes
+    python -m benchmarks.adapt --scenes 10000
+
+The stage runs through the engine: reading scene parts, statistics, templates, writing sample parts. The scenes are
+the shipped photos again and again with new ids; each copy draws its own facts and templates, because randomness comes
+from the ids. What is measured starts with finished scene parts and ends with finished sample parts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import vlit
+from vlit.collect.stage import collect_folder
+from vlit.data.scene import Scene
+from vlit.data.schema import to_table
+from vlit.data.store import part_path, write_part
+from vlit.generate.stage import GenerateConfig, GenerateStage
+from vlit.run.engine import execute
+from vlit.run.folder import RunFolder
+from vlit.run.recipe import Recipe
+from vlit.run.stage import Setting
+
+DEMO = Path(vlit.__file__).parent / "demo"
+PART = 500
+SIZES = (1_000, 10_000, 100_000)
+
+
+def write_scenes(run: RunFolder, n: int, part: int = PART) -> None:
+    """Scene parts with ``n`` scenes: the shipped ones in turn, each copy with an id of its own."""
+    table = to_table(collect_folder(DEMO)[0], Scene)
+    block = pa.concat_tables([table] * (part // len(table) + 1)).slice(0, part).combine_chunks()
+    for start in range(0, n, part):
+        rows = block.slice(0, min(part, n - start))
+        ids = pa.array([f"scene-{start + i:08d}" for i in range(len(rows))])
+        path = part_path(run.folder("scenes"), f"{start // part:06d}", "0" * 12)
+        write_part(path, rows.set_column(0, table.schema.field("id"), ids))
+
+
+def measure(n: int, workers: int) -> dict[str, Any]:
+    """Run the stage over ``n`` scenes; peak memory is that of this process and of its largest worker."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunFolder(Path(folder) / "run")
+        write_scenes(run, n)
+        stage = GenerateStage(GenerateConfig(), Setting(seed=17, base=Path(folder)))
+        recipe = Recipe("benchmark", 17, "name: benchmark\n", Path(folder), [stage])
+        start = time.perf_counter()
+        stage.prepare(run)
+        prepared = time.perf_counter() - start
+        start = time.perf_counter()
+        execute(recipe, run, workers=workers)
+        seconds = time.perf_counter() - start
+        samples = len(run.samples)
+    return {
+        "scenes": n,
+        "samples": samples,
+        "workers": workers,
+        "seconds": round(seconds, 2),
+        "of_which_statistics": round(prepared, 2),
+        "samples_per_second": round(samples / seconds),
+        "peak_mb_parent": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mb_worker": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+    }
+
+
+def main(sizes: tuple[int, ...] = SIZES, workers: int = 2) -> dict[str, Any]:
+    """Measure each size in a process of its own, so that peaks do not mix; print and return the rows."""
+    rows = []
+    for n in sizes:
+        command = [sys.executable, "-m", "benchmarks.adapt", "--one", str(n), "--workers", str(workers)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        print(json.dumps(rows[-1]), flush=True)
+    return {"adapt": rows}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, help="one size instead of 1k, 10k and 100k")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(measure(given.one, given.workers)))
+    else:
+        main((given.scenes,) if given.scenes else SIZES, given.workers)

@@ -1,0 +1,171 @@
+"""What the tasks may claim: only what the annotations surely tell."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from vlit.data.scene import Scene
+from vlit.generate.declarative import sentence
+from vlit.generate.expressions import clear_box, expressions
+from vlit.generate.places import beside, place_of
+from vlit.generate.statistics import Statistics, of_scenes, question_kind
+from vlit.generate.tasks.open_vqa import OpenVqa
+from vlit.generate.tasks.presence import absent
+from vlit.generate.view import Settings, View
+
+from .scenes import SEARCHED, question, scene
+
+
+def view(s: Scene, statistics: Statistics | None = None) -> View:
+    return View(s, statistics or of_scenes([s]), Settings())
+
+
+def test_a_mentioned_label_is_never_absent() -> None:
+    v = view(
+        scene(("dog", 0, 0, 30, 30), captions=("A man and his puppy on a couch.", "A dog with its owner."))
+    )
+    assert "person" not in v.absent  # "man"
+    assert "dog" not in v.absent
+    assert "cat" in v.absent
+
+
+def test_a_synonym_in_a_question_or_a_broad_word_blocks_too() -> None:
+    asked = scene(("dog", 0, 0, 30, 30), questions=(question("What is the cat doing?", "sleeping"),))
+    assert "cat" not in view(asked).absent
+    broad = scene(("dog", 0, 0, 30, 30), captions=("A dog under a table with drinks.",))
+    assert "cup" not in view(broad).absent
+
+
+def test_a_label_that_was_not_searched_for_is_never_absent() -> None:
+    v = view(scene(("dog", 0, 0, 30, 30), searched=("dog", "cat")), of_scenes([scene(("tv", 0, 0, 9, 9))]))
+    assert v.absent == ["cat"]
+
+
+def test_a_label_that_is_easily_mixed_up_with_one_there_is_never_absent() -> None:
+    assert "truck" not in view(scene(("car", 0, 0, 30, 30))).absent
+
+
+def test_absent_labels_are_each_given_once_and_never_one_that_is_there() -> None:
+    v = view(scene(("dog", 0, 0, 30, 30), ("cup", 50, 50, 90, 90)))
+    given = list(absent(v, Random(1)))
+    assert len(given) == len(set(given)) == len(v.absent)
+    assert not {"dog", "cup"} & set(given)
+
+
+@pytest.mark.parametrize(
+    ("s", "counts"),
+    [
+        (scene(("cup", 0, 0, 30, 30), ("cup", 50, 50, 90, 90)), {"cup": 2}),
+        (scene(("cup", 0, 0, 30, 30), ("cup", 50, 50, 90, 90, "crowd")), {}),  # a crowd stands for several
+        (scene(("cup", 0, 0, 30, 30), searched=("dog",)), {}),  # there may be more
+        (scene(("cup", 0, 0, 30, 30), ("cup", 50, 50, 51, 51)), {}),  # where one is tiny, others were missed
+        (scene(("cup", 0, 0, 30, 30), captions=("A table with two cups.",)), {}),  # the caption sees more
+        (scene(("cup", 0, 0, 30, 30), captions=("Some cups here.",)), {}),
+        (scene(("cup", 0, 0, 30, 30), captions=("A cup and its reflection.",)), {}),  # seen twice
+        (scene(("cup", 0, 0, 9, 9), ("cup", 20, 20, 29, 29), captions=("Two cups.",)), {"cup": 2}),
+    ],
+)
+def test_numbers_are_given_only_where_they_are_sure(s: Scene, counts: dict[str, int]) -> None:
+    assert view(s).counts == counts
+
+
+@pytest.mark.parametrize(
+    ("box", "short"),
+    [
+        ((0, 0, 20, 20), "upper left"),
+        ((40, 40, 60, 60), "center"),
+        ((80, 40, 100, 60), "right"),
+        ((45, 85, 55, 100), "bottom center"),
+        ((24, 40, 46, 60), None),  # neither left nor center
+        ((0, 40, 90, 60), None),  # all over the image
+    ],
+)
+def test_places_are_named_only_where_they_are_clear(box: tuple[int, ...], short: str | None) -> None:
+    v = view(scene(("dog", *box)))
+    place = place_of(v, v.scene.objects[0])
+    assert (place.short if place else None) == short
+
+
+def test_beside_needs_a_clear_margin() -> None:
+    v = view(scene(("dog", 0, 0, 20, 20), ("cat", 60, 0, 90, 20)))
+    assert [(p.a.label, p.b.label) for p in beside(v, v.scene.objects)] == [("dog", "cat")]
+    close = view(scene(("dog", 0, 0, 50, 20), ("cat", 10, 0, 60, 20)))
+    assert beside(close, close.scene.objects) == []
+
+
+def test_expressions_fit_one_object_alone() -> None:
+    v = view(
+        scene(("dog", 0, 0, 20, 20), ("cup", 0, 50, 10, 60), ("cup", 40, 50, 60, 70), ("cup", 80, 50, 90, 60))
+    )
+    texts = {e.text: e.object.id for e in expressions(v)}
+    assert texts == {
+        "the dog": "o0",
+        "the leftmost cup": "o1",
+        "the rightmost cup": "o3",
+        "the largest cup": "o2",
+    }
+    level = view(scene(("cup", 40, 0, 50, 10), ("cup", 42, 50, 52, 60)))
+    assert expressions(level) == []  # neither is clearly to the left, neither is larger
+
+
+def test_a_box_that_another_thing_fills_is_not_asked_about() -> None:
+    v = view(scene(("person", 20, 0, 60, 60), ("bicycle", 15, 20, 65, 70), ("cup", 80, 80, 95, 95)))
+    assert [clear_box(v, o) for o in v.scene.objects] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "said"),
+    [
+        ("What are the picture frames made of?", "wood", "The picture frames are made of wood."),
+        ("What color is the man's shirt?", "blue", "The man's shirt is blue."),
+        ("Are the drinking glasses full or empty?", "empty", "The drinking glasses are empty."),
+        ("How many people are wearing black?", "1", "One person is wearing black."),
+        ("How many pets are present?", "2", "Two pets are present."),
+        ("How many buses are there?", "1", "There is one bus."),
+        ("How many dogs are there in the picture?", "12", "There are 12 dogs in the picture."),
+        ("How many dogs are there?", "0", "There are no dogs."),
+        ("Is this a real image?", "no", "No, this is not a real image."),
+        ("Are they celebrating a birthday?", "yes", "Yes, they are celebrating a birthday."),
+        ("Is there a dog?", "no", "No, there is not."),
+        ("Is the man wearing a hat?", "no", "No, the man is not wearing a hat."),
+        ("Is the living room tidy?", "yes", "Yes, it is."),
+        ("Is the tennis player tall?", "yes", None),  # "he", "she" or "they" cannot be told
+        ("Is it day or night?", "yes", None),
+        ("What is the man holding?", "tennis racket", None),  # needs an article
+        ("What time is it?", "11:43", None),
+    ],
+)
+def test_answers_become_sentences_only_by_a_sure_rule(asked: str, answer: str, said: str | None) -> None:
+    assert sentence(asked, answer) == said
+
+
+def test_questions_need_a_clear_majority_and_an_answer_that_says_something() -> None:
+    def asked(*answers: str) -> list[str | None]:
+        v = view(scene(questions=(question("What is it made of?", *answers),)))
+        return [f.short for f in OpenVqa().facts(v, Random(0))]
+
+    assert asked(*["wood"] * 8, "metal", "steel") == ["wood"]
+    assert asked(*["wood"] * 5, *["metal"] * 5) == []
+    assert asked(*["can't tell"] * 10) == []
+    assert asked(*["paris"] * 10) == ["Paris"]
+
+
+def test_statistics_do_not_depend_on_the_order_of_scenes() -> None:
+    scenes = [
+        scene(("dog", 0, 0, 9, 9), ("cup", 0, 0, 9, 9)),
+        scene(("dog", 0, 0, 9, 9)),
+        scene(("cat", 0, 0, 9, 9)),
+    ]
+    one, other = of_scenes(scenes), of_scenes(scenes[::-1])
+    assert one.labels == other.labels
+    assert one.labels[0] == "dog"
+    assert one.scenes["dog"] == 2
+    assert one.companions == other.companions == {"dog": ("cup",), "cup": ("dog",), "cat": ()}
+    assert set(one.labels) == set(SEARCHED)
+
+
+def test_questions_of_one_kind_begin_alike() -> None:
+    assert question_kind("What color is the dog?") == question_kind("What color are the walls?")
+    assert question_kind("What is the man doing?") != question_kind("Where is the man?")
