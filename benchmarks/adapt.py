@@ -3,9 +3,9 @@
     python -m benchmarks.adapt                        # 1k, 10k and 100k scenes, 2 processes
     python -m benchmarks.adapt --scenes 10000
 
-The stage runs through the engine: reading scene parts, statistics, templates, writing sample parts. The scenes are
-the shipped photos again and again with new ids; each copy draws its own facts and templates, because randomness comes
-from the ids. What is measured starts with finished scene parts and ends with finished sample parts.
+The stage runs through the engine: reading scene parts, statistics, templates, writing sample parts. The scenes
+are the shipped photos again and again with new ids; each copy draws its own facts and templates, because
+randomness comes from the ids. The clock runs from finished scene parts to finished sample parts.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ class Scenes(_Rows[Scene]):
 
     def adapt(self, *, seed: int = 0, **config: Any) -> Samples:
         """Make samples from the annotations; ``config`` as under ``generate.adapt`` of a recipe."""
-        from vlit.generate.adapt import AdaptConfig, adapt
+        from vlit.generate.adapt import adapt
+        from vlit.generate.config import AdaptConfig
 
         return Samples(adapt(self, AdaptConfig.model_validate(config), seed), self)
 

@@ -155,13 +155,14 @@ def test_questions_need_a_clear_majority_and_an_answer_that_says_something() -> 
 def test_statistics_do_not_depend_on_the_order_of_scenes() -> None:
     scenes = [
         scene(("dog", 0, 0, 9, 9), ("cup", 0, 0, 9, 9)),
-        scene(("dog", 0, 0, 9, 9)),
+        scene(("dog", 0, 0, 9, 9), ("cup", 0, 0, 9, 9)),
+        scene(("dog", 0, 0, 9, 9), ("tv", 0, 0, 9, 9)),
         scene(("cat", 0, 0, 9, 9)),
     ]
     one, other = of_scenes(scenes), of_scenes(scenes[::-1])
     assert one.labels == other.labels
     assert one.labels[0] == "dog"
-    assert one.scenes["dog"] == 2
+    assert one.scenes["dog"] == 3
     assert one.companions == other.companions == {"dog": ("cup",), "cup": ("dog",), "cat": ()}
     assert set(one.labels) == set(SEARCHED)
 

@@ -64,6 +64,18 @@ def test_distribution_counts_every_value_once(new_run: Callable[[], RunFolder]) 
     assert found.steps == ()
 
 
+def test_a_gate_by_quantile_is_where_selection_puts_it(new_run: Callable[[], RunFolder]) -> None:
+    values = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.5, 0.6, 0.7, 0.9, 1.0])
+    run = new_run()
+    write_scores(run, values.tolist())
+    (found,) = distributions(run, {"x": Gate(min_quantile=0.13, max_quantile=0.97)})
+    resolved = Gate(min_quantile=0.13, max_quantile=0.97).resolved(values)
+    assert (found.bounds.low, found.bounds.high) == (
+        pytest.approx(resolved.min, abs=1e-4),
+        pytest.approx(resolved.max, abs=1e-4),
+    )
+
+
 def test_few_values_are_counted_one_by_one(new_run: Callable[[], RunFolder]) -> None:
     run = new_run()
     write_scores(run, [0.0] * 7 + [1.0] * 2 + [None])
@@ -87,7 +99,8 @@ def test_any_values_are_counted(tmp_path_factory: pytest.TempPathFactory, values
     write_scores(run, list(values), parts=1)
     (found,) = distributions(run, {})
     assert sum(found.counts) == found.scored == len(values)
-    assert found.low <= found.median <= found.high
+    slack = 1e-9 * (found.high - found.low)
+    assert found.low - slack <= found.median <= found.high + slack
     if found.steps:
         assert sum(n for _, n in found.steps) == len(values)
     else:

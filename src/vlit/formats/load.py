@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pydantic
 
 from vlit.data.sample import Sample
@@ -27,9 +30,15 @@ class LoadConfig(Config):
 
 
 class LoadStage(Stage[LoadConfig]):
-    """Reads a training-data file; what cannot be used is quarantined."""
+    """Reads a training-data file; what cannot be used is quarantined.
+
+    Where the run has scenes, a sample without provenance is tied to the scene of its image, so that its claims
+    can be checked against the annotations.
+    """
 
     name: ClassVar[str] = "load"
+    reads: ClassVar[tuple[str, ...]] = ("scenes",)
+    optional: ClassVar[tuple[str, ...]] = ("scenes",)
     writes: ClassVar[tuple[str, ...]] = ("samples",)
     code: ClassVar[tuple[str, ...]] = ("vlit.formats", "vlit.data")
     Config = LoadConfig
@@ -45,11 +54,12 @@ class LoadStage(Stage[LoadConfig]):
         samples: list[Sample] = []
         quarantine: list[Quarantined] = []
         number = 0
+        scenes = _scenes_by_uri(run)
         for found in kind.read(Path(self._path), self._root):
             if isinstance(found, Quarantined):
                 quarantine.append(found)
                 continue
-            samples.append(found)
+            samples.append(_tied(found, scenes))
             if len(samples) == self.config.shard_size:
                 yield Shard(f"{number:05d}", (samples, quarantine))
                 samples, quarantine, number = [], [], number + 1
@@ -68,3 +78,20 @@ class LoadStage(Stage[LoadConfig]):
     @property
     def _root(self) -> str:
         return self.setting.resolve(self.config.image_root)
+
+
+def _scenes_by_uri(run: RunFolder) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in run.scenes.parts():
+        table = pq.read_table(path, columns=["id", "image"])
+        uris = pc.struct_field(table["image"], "uri")
+        found.update(zip(uris.to_pylist(), table["id"].to_pylist(), strict=True))
+    return found
+
+
+def _tied(sample: Sample, scenes: Mapping[str, str]) -> Sample:
+    """The sample with the scenes of its images in its provenance, where it named none."""
+    if sample.provenance.scenes or not scenes:
+        return sample
+    ids = tuple(scenes[image.uri] for image in sample.images if image.uri in scenes)
+    return msgspec.structs.replace(sample, provenance=msgspec.structs.replace(sample.provenance, scenes=ids))

@@ -30,7 +30,7 @@ class Statistics(msgspec.Struct, frozen=True):
 
     labels: tuple[str, ...] = ()  #: every label, most frequent first
     scenes: dict[str, int] = {}  #: label → scenes that it occurs in
-    companions: dict[str, tuple[str, ...]] = {}  #: label → labels of the same scenes, most frequent first
+    companions: dict[str, dict[str, float]] = {}  #: label → in which share of its scenes another one is
     answers: dict[str, tuple[str, ...]] = {}  #: kind of question (see ``question_kind``) → its answers
     words: frozenset[str] = frozenset()  #: words of captions in at least two scenes
 
@@ -87,7 +87,11 @@ class Counting:
             labels=tuple(labels),
             scenes={label: self._scenes[label] for label in labels},
             companions={
-                label: tuple(k for k in _by_count(found) if k != label)[:COMPANIONS]
+                label: {
+                    other: round(found[other] / found[label], 4)
+                    for other in _by_count(found)[: COMPANIONS + 1]
+                    if other != label and found[other] > 1  # once is chance
+                }
                 for label, found in sorted(self._together.items())
             },
             answers={kind: tuple(_by_count(found)[:ANSWERS]) for kind, found in sorted(self._answers.items())},

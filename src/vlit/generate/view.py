@@ -11,7 +11,7 @@ import msgspec
 from vlit.data.boxes import Box, format_box, to_normalised, to_padded_square
 from vlit.data.sample import Mark
 from vlit.data.scene import Caption, Object, Scene
-from vlit.generate.statistics import COMPANIONS, Statistics
+from vlit.generate.statistics import Statistics
 from vlit.language import captions, nouns
 from vlit.language.mentions import Mention, lexicon
 
@@ -185,10 +185,10 @@ class View:
     @functools.cached_property
     def expected(self) -> list[str]:
         """Absent labels that often occur together with what is there, the most usual first."""
-        company: dict[str, int] = {}
-        for label in self.by_label:
-            for rank, other in enumerate(self.statistics.companions.get(label, ())):
-                company[other] = company.get(other, 0) + COMPANIONS - rank
+        company: dict[str, float] = {}
+        for label in sorted(self.by_label):
+            for other, share in self.statistics.companions.get(label, {}).items():
+                company[other] = company.get(other, 0.0) + share
         return sorted((c for c in self.absent if c in company), key=lambda c: (-company[c], c))
 
     # Names

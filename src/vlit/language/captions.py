@@ -35,6 +35,7 @@ class _Signs:
     masculine: frozenset[str]
     feminine: frozenset[str]
     fillers: frozenset[str]
+    starters: frozenset[str]
     before_nouns: frozenset[str]
     prepositions: frozenset[str]
 
@@ -55,6 +56,7 @@ def _signs() -> _Signs:
         masculine=frozenset(raw["masculine"]),
         feminine=frozenset(raw["feminine"]),
         fillers=frozenset(raw["fillers"]),
+        starters=frozenset(raw["starters"]),
         before_nouns=frozenset(raw["before_nouns"]),
         prepositions=frozenset(raw["prepositions"]),
     )
@@ -173,7 +175,7 @@ def ranked(texts: Sequence[str], common: Collection[str] = ()) -> list[int]:
         score = sum(len(bag & b) / (len(bag | b) or 1) for b in others) / (len(others) or 1)
         if common:
             score -= 0.04 * sum(1 for word in bag if word not in common and not any(word in b for b in others))
-        score -= 0.15 * sum(1 for pattern in signs.loose if pattern.search(texts[i]))
+        score -= 0.15 * _looseness(texts[i])
         score -= 1.0 if sexes[i] * sum(sexes) < 0 else 0.0
         scores.append(score)
     return sorted(range(len(texts)), key=lambda i: (-scores[i], i))
@@ -181,4 +183,12 @@ def ranked(texts: Sequence[str], common: Collection[str] = ()) -> list[int]:
 
 def is_loose(text: str) -> bool:
     """Whether a cleaned caption is in headline or loose style ("Man on phone.")."""
-    return any(pattern.search(text) for pattern in _signs().loose)
+    return _looseness(text) > 0
+
+
+def _looseness(text: str) -> int:
+    signs = _signs()
+    first = text.split(" ", 1)[0].lower()
+    opens_well = first in signs.starters or (first.endswith("s") and not first.endswith("ss"))
+    headline = not opens_well and not is_sentence(text)
+    return headline + sum(1 for pattern in signs.loose if pattern.search(text))

@@ -151,16 +151,20 @@ def _places(values: npt.NDArray[np.float64], low: float, high: float) -> npt.NDA
 def _distribution(name: str, span: _Range, fine: npt.NDArray[np.int64], gate: Any) -> Distribution:
     low, high = float(span.low), float(span.high)
     edges = np.linspace(low, high, FINE + 1) if high > low else np.full(FINE + 1, low)
+    reached = np.cumsum(fine)
+
+    def ranked(rank: int) -> float:
+        if rank == span.scored - 1:
+            return high
+        return float(edges[int(np.searchsorted(reached, rank, side="right"))])
 
     def quantile(share: float) -> float:
-        place = int(np.searchsorted(np.cumsum(fine), share * (span.scored - 1), side="right"))
-        place = min(place, FINE - 1)
-        return float(edges[place] if share < 0.5 else edges[place + (place == FINE - 1)])
+        # Between two ranks as numpy does it, so that a gate by quantile is drawn where selection put it.
+        place = share * (span.scored - 1)
+        below = ranked(int(place))
+        return below + (place - int(place)) * (ranked(min(int(place) + 1, span.scored - 1)) - below)
 
-    bounds = Bounds(
-        _bound(gate, "min", quantile),
-        _bound(gate, "max", quantile),
-    )
+    bounds = Bounds(_bound(gate, "min", quantile), _bound(gate, "max", quantile))
     start, end = _view(low, high, quantile, bounds)
     centres = (edges[:-1] + edges[1:]) / 2
     width = (end - start) or 1.0

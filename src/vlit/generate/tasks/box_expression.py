@@ -48,7 +48,7 @@ class BoxExpression(Task[BoxExpressionConfig]):
             task=self.name,
             ask=f"ask_{case}",
             note=f"read_{view.box_form}",
-            form="phrase",
+            form="phrase" if case == "name" else "expression",
             say=(Part(f"say_{case}"),),
             short=short,
             slots={

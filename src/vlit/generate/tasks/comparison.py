@@ -11,6 +11,10 @@ from vlit.generate.view import View
 from vlit.language import nouns
 
 
+#: "More vases than ovens" of two and one is no question that anybody asks.
+_LARGER = 3
+
+
 class ComparisonConfig(TaskConfig):
     """Comparison of numbers."""
 
@@ -19,7 +23,7 @@ class ComparisonConfig(TaskConfig):
 
 
 class Comparison(Task[ComparisonConfig]):
-    """Two kinds of which both numbers are known and differ; the larger at least two."""
+    """Two kinds of which both numbers are known and differ; at least three of one of them."""
 
     name = "comparison"
     Config = ComparisonConfig
@@ -31,7 +35,7 @@ class Comparison(Task[ComparisonConfig]):
         # "More pieces of broccoli than bowls" compares what nobody would.
         plain = {label: n for label, n in view.counts.items() if nouns.kind(label) == nouns.plural(label)}
         known = sorted((label, n) for label, n in plain.items() if n <= self.config.most)
-        pairs = [(a, b) for a, b in combinations(known, 2) if a[1] != b[1]]
+        pairs = [(a, b) for a, b in combinations(known, 2) if a[1] != b[1] and max(a[1], b[1]) >= _LARGER]
         rng.shuffle(pairs)
         for one, other in pairs:
             more, fewer = (one, other) if one[1] > other[1] else (other, one)

@@ -24,7 +24,7 @@ class Counting(Task[CountingConfig]):
     name = "counting"
     Config = CountingConfig
     _slots = ("labels", "n_labels", "is_n", "n")
-    groups: ClassVar = {"ask": _slots, "ask_next": _slots, "ask_it": _slots, "say": _slots}
+    groups: ClassVar = {"ask": _slots, "ask_next": _slots, "ask_it": _slots, "say": _slots, "say_one": _slots}
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """Several of a kind first, single ones after: "how many" mostly asks for more than one."""
@@ -45,7 +45,7 @@ class Counting(Task[CountingConfig]):
         return Fact(
             task=self.name,
             ask="ask",
-            say=(Part("say"),),
+            say=(Part("say" if n > 1 else "say_one"),),
             short=str(n),
             form="number",
             slots={

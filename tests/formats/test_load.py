@@ -1,0 +1,50 @@
+"""A set that exists already is measured in a run of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+
+from vlit.run.engine import execute
+from vlit.run.folder import RunFolder
+from vlit.run.recipe import parse_recipe
+
+RECIPE = """
+name: set
+collect:
+  sources: [{kind: auto, path: DEMO}]
+  images: header
+load:
+  path: set.json
+  image_root: DEMO/images
+  shard_size: 2
+assess:
+  indicators: {grounded_correctness: {}, exact_duplicate: {}}
+"""
+
+
+def record(number: int, answer: str, image: str | None = "000000078499.jpg") -> dict[str, object]:
+    turns = [{"from": "human", "value": "<image>\nIs there a toaster?"}, {"from": "gpt", "value": answer}]
+    if image is None:
+        turns[0]["value"] = "Is there a toaster in every kitchen?"
+    return {"id": str(number), "conversations": turns} | ({"image": image} if image else {})
+
+
+def test_a_set_is_tied_to_its_scenes_and_measured(tmp_path: Path, demo: Path) -> None:
+    records = [
+        record(0, "No, there is no toaster."),
+        record(1, "Yes, there is a toaster."),
+        record(2, "No.", image="gone.jpg"),
+        record(3, "Not in every one.", image=None),
+    ]
+    (tmp_path / "set.json").write_bytes(orjson.dumps(records))
+    recipe = parse_recipe(RECIPE.replace("DEMO", str(demo)), base=tmp_path)
+    run = RunFolder(tmp_path / "run")
+    execute(recipe, run, workers=1)
+    assert [s.id for s in run.samples] == ["0", "1", "3"]
+    assert [len(s.provenance.scenes) for s in run.samples] == [1, 1, 0]
+    (lost,) = [q for q in run.quarantine if q.stage != "collect"]
+    assert lost.record.startswith("2") and "missing" in lost.reason
+    grounded = {s.sample: s.value for s in run.scores if s.indicator == "grounded_correctness"}
+    assert grounded == {"0": 1.0, "1": 0.0, "3": None}
