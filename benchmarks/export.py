@@ -145,29 +145,29 @@ def _peak_megabytes(parts: list[Path], folder: Path) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1e3
 
 
-def run(samples: int = 1_000_000) -> dict[str, Any]:
-    """Measure; returns seconds, ratios and peak megabytes by number of samples."""
+def run(samples: int = 1_000_000) -> list[dict[str, Any]]:
+    """Measure; a row of seconds and ratio with and without metadata, and a row of peak memory for each size."""
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts = make_parts(folder, samples)
-        result: dict[str, Any] = {"samples": samples}
-        for metadata in (True, False):
-            result["with_metadata" if metadata else "plain"] = _compare(parts, folder, metadata)
-        sizes = sorted({min(n, samples) for n in (samples // 100, samples // 10, samples)})
-        result["peak_mb"] = {}
-        for size in sizes:
+        rows += [
+            {"samples": samples, "metadata": metadata, **_compare(parts, folder, metadata)}
+            for metadata in (True, False)
+        ]
+        for size in sorted({samples // 100, samples // 10, samples}):
             (folder / str(size)).mkdir()
             some = parts if size == samples else make_parts(folder / str(size), size)
-            result["peak_mb"][size] = _peak_megabytes(some, folder)
-    return result
+            rows.append({"samples": size, "peak_mb": _peak_megabytes(some, folder)})
+    return rows
 
 
-def main() -> dict[str, Any]:
+def main() -> None:
+    """Print a row a line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=1_000_000)
-    result = run(parser.parse_args().samples)
-    print(json.dumps(result, indent=2))
-    return result
+    for row in run(parser.parse_args().samples):
+        print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -14,8 +13,6 @@ from vlit.formats.format import Format
 from vlit.formats.registry import FORMATS
 from vlit.run import stage
 from vlit.run.folder import RunFolder
-
-log = logging.getLogger(__name__)
 
 
 class FileConfig(stage.Config):
@@ -41,7 +38,7 @@ class ExportStage(stage.Stage[ExportConfig]):
 
     name: ClassVar[str] = "export"
     reads: ClassVar[tuple[str, ...]] = ("selected",)
-    code: ClassVar[tuple[str, ...]] = ("vlit.formats",)
+    code: ClassVar[tuple[str, ...]] = ("vlit.formats", "vlit.data")
     Config: ClassVar[type[stage.Config]] = ExportConfig
 
     def shards(self, run: RunFolder) -> Iterable[stage.Shard]:
@@ -69,8 +66,7 @@ class ExportStage(stage.Stage[ExportConfig]):
         for item, path in zip(self.config.formats, self.files(run), strict=True):
             kind: Format = FORMATS.load(item.format)
             root = None if item.image_root is None else self.setting.resolve(item.image_root)
-            count = kind.write(run.selected.parts(), path, image_root=root, metadata=item.metadata)
-            log.info("%d samples in %s", count, path)
+            kind.write(run.selected.parts(), path, image_root=root, metadata=item.metadata)
         return stage.Output()
 
     def _path(self, run: RunFolder, item: FileConfig) -> Path:

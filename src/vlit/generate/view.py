@@ -173,6 +173,8 @@ class View:
         Searched for by annotators, spoken of in no text, and not easily taken for something that is there.
         """
         blocked = set(self.mentioned)
+        if "person" in self.crowded:
+            blocked |= nouns.words().in_crowds
         for row in nouns.words().confusable:
             if any(label in row for label in self.by_label):
                 blocked |= row

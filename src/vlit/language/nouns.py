@@ -36,6 +36,7 @@ class Words:
     proper: Mapping[str, str]
     phrases: tuple[str, ...]
     broad: Mapping[str, tuple[str, ...]]
+    in_crowds: frozenset[str]
     confusable: tuple[frozenset[str], ...]
     people: frozenset[str]
 
@@ -58,6 +59,7 @@ def words() -> Words:
         phrases=tuple(raw["phrases"]),
         broad={word: tuple(labels) for word, labels in raw["broad"].items()},
         people=frozenset(raw["people"]),
+        in_crowds=frozenset(raw["in_crowds"]),
         confusable=tuple(frozenset(row) for row in raw["confusable"]),
     )
 

@@ -11,9 +11,6 @@ from vlit.run.folder import RunFolder
 from vlit.run.recipe import parse_recipe
 from vlit.run.record import read_record
 
-#: How the engine notes ``--set`` at the end of the recipe that it keeps.
-_SET = "# --set "
-
 
 @dataclass(frozen=True)
 class Origin:
@@ -46,8 +43,7 @@ def origin(run: RunFolder) -> Origin:
 
 
 def _gates(text: str, base: Path) -> Mapping[str, Any]:
-    overrides = [line.removeprefix(_SET) for line in text.splitlines() if line.startswith(_SET)]
-    recipe = parse_recipe(text, base=base, where="recipe.yaml", overrides=overrides)
+    recipe = parse_recipe(text, base=base, where="recipe.yaml")
     for stage in recipe.stages:
         if stage.name == "select":
             return stage.config.gates  # type: ignore[no-any-return]

@@ -48,7 +48,7 @@ class ReportStage(stage.Stage[ReportConfig]):
         "quarantine",
     )
     optional: ClassVar[tuple[str, ...]] = reads
-    code: ClassVar[tuple[str, ...]] = ("vlit.report",)
+    code: ClassVar[tuple[str, ...]] = ("vlit.report", "vlit.data")
     Config: ClassVar[type[stage.Config]] = ReportConfig
 
     def shards(self, run: RunFolder) -> Iterable[stage.Shard]:

@@ -14,7 +14,7 @@ from vlit.generate.view import View
 class BoxExpressionConfig(TaskConfig):
     """Box to expression."""
 
-    per_scene: int = 4
+    per_scene: int = 5
 
 
 class BoxExpression(Task[BoxExpressionConfig]):

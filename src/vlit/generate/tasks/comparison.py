@@ -10,7 +10,6 @@ from vlit.generate.fact import Fact, Part, Task, TaskConfig
 from vlit.generate.view import View
 from vlit.language import nouns
 
-
 #: "More vases than ovens" of two and one is no question that anybody asks.
 _LARGER = 3
 

@@ -13,7 +13,7 @@ from vlit.generate.view import View
 class ReferringBoxConfig(TaskConfig):
     """Referring expression."""
 
-    per_scene: int = 4
+    per_scene: int = 5
 
 
 class ReferringBox(Task[ReferringBoxConfig]):

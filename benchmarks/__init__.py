@@ -1,0 +1,1 @@
+"""Published figures, one script each; ``python -m benchmarks`` runs all and writes RESULTS.md."""
