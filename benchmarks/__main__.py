@@ -28,9 +28,9 @@ SCRIPTS = {
 }
 HEAD = """# Results
 
-Written by `python -m benchmarks` (`make bench`). A ratio is our time over the peer's, measured in the same run on the
-same machine. The machines are shared: seconds vary by tens of percent between runs, ratios less. What each script
-does is told at its head.
+Written by `python -m benchmarks` (`make bench`). A ratio is our time over the peer's, measured in the same
+run on the same machine. The machines are shared: seconds vary by tens of percent between runs, ratios less.
+What each script does is told at its head.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
 import pydantic
 import pytest
@@ -17,6 +18,7 @@ from vlit.generate.adapt import Adapter, adapt, load_pools
 from vlit.generate.config import AdaptConfig
 from vlit.generate.statistics import of_scenes
 from vlit.generate.tasks import TASKS
+from vlit.generate.tasks.short_caption import ShortCaption
 from vlit.generate.templates import FORMATS
 
 from .scenes import RICH, SEARCHED, scene, shipped
@@ -194,6 +196,8 @@ def test_unknown_tasks_and_settings_name_the_nearest() -> None:
         AdaptConfig(tasks={"presense": {}})
     with pytest.raises(pydantic.ValidationError, match="did you mean 'per_scene'"):
         AdaptConfig(tasks={"presence": {"per_scne": 4}})
+    with pytest.raises(pydantic.ValidationError, match=r"presence: per_scene: .*valid integer"):
+        AdaptConfig(tasks={"presence": {"per_scene": "many"}})
 
 
 def test_only_the_named_tasks_run_and_their_settings_hold(scenes: list[Scene]) -> None:
@@ -235,6 +239,21 @@ def test_a_wrong_pool_says_what_and_where(tmp_path: Path, name: str, text: str, 
         load_pools(AdaptConfig().make_tasks(), tmp_path)
     for words in tells:
         assert words in str(caught.value)
+
+
+def test_a_task_of_another_package_brings_its_own_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "guest" / "pools").mkdir(parents=True)
+    (tmp_path / "guest" / "__init__.py").touch()
+    (tmp_path / "guest" / "pools" / "size.yaml").write_text("ask:\n  - How large is it?\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Size(ShortCaption):
+        name = "size"
+        package = "guest"
+        groups: ClassVar = {"ask": ()}
+
+    pools = load_pools({"size": Size()}, None)
+    assert pools.texts("size", "ask") == ["How large is it?"]
 
 
 def test_a_folder_of_pools_that_is_not_there_is_named(tmp_path: Path) -> None:

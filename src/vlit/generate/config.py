@@ -51,4 +51,8 @@ def _task_config(name: Any, settings: Any) -> TaskConfig:
     for key in settings:
         if key not in kind.model_fields:
             raise ValueError(f"the task {name} has no setting {key!r}; {nearest(str(key), kind.model_fields)}")
-    return kind.model_validate(settings)
+    try:
+        return kind.model_validate(settings)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

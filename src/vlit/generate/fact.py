@@ -58,6 +58,8 @@ class Task(ABC, Generic[C]):
     Config: ClassVar[type[TaskConfig]] = TaskConfig
     #: Groups of templates in the task's pool and the slots that may stand in each.
     groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    #: Package whose folder ``pools`` holds ``<name>.yaml``; a task of another package names its own.
+    package: ClassVar[str] = "vlit.generate"
 
     def __init__(self, config: C | None = None) -> None:
         self.config = config if config is not None else cast(C, self.Config())

@@ -68,13 +68,14 @@ def load(tasks: Mapping[str, Task[Any]], folder: Path | None = None) -> Pools:
     Raises:
         VlitError: When a file, group or slot is not what the task declares.
     """
-    formats = _read_builtin(FORMATS, None)
+    formats = _read_builtin(FORMATS, Task.package, None)
     declared: dict[str, Slots] = {name: task.groups for name, task in tasks.items()}
     declared[FORMATS] = dict.fromkeys(formats, ())
     own = _read_folder(folder, declared) if folder else {}
     groups: dict[str, dict[str, tuple[Template, ...]]] = {}
     for task, slots in declared.items():
-        pool = (formats if task == FORMATS else _read_builtin(task, slots)) | own.get(task, {})
+        built_in = formats if task == FORMATS else _read_builtin(task, tasks[task].package, slots)
+        pool = built_in | own.get(task, {})
         missing = [group for group in slots if not pool.get(group)]
         if missing:
             raise VlitError(
@@ -84,8 +85,8 @@ def load(tasks: Mapping[str, Task[Any]], folder: Path | None = None) -> Pools:
     return Pools(groups)
 
 
-def _read_builtin(task: str, declared: Slots | None) -> dict[str, tuple[Template, ...]]:
-    file = resources.files("vlit.generate").joinpath("pools", f"{task}.yaml")
+def _read_builtin(task: str, package: str, declared: Slots | None) -> dict[str, tuple[Template, ...]]:
+    file = resources.files(package).joinpath("pools", f"{task}.yaml")
     return _parse(file.read_text(encoding="utf-8"), task, f"{task}.yaml", declared)
 
 

@@ -35,7 +35,7 @@ class DetailedDescription(Task[DetailedDescriptionConfig]):
         "ask": (),
         **dict.fromkeys(
             (
-                "opening", "opening_phrase", "numbers", "fills", "known", "new", "new_two",
+                "opening", "opening_phrase", "numbers", "fills", "known", "new", "new_two", "new_both",
                 "apart", "beside", "beside_it", "rest", "rest_one",
             ),
             _slots,
@@ -131,15 +131,15 @@ class _Writer:
                 self._tell(o.label, [o])
         while new:
             (a, where_a), *rest = new
-            if rest and rest[0][1] != where_a:
-                b, where_b = rest[0]
-                words = {"a_a": view.a(a.label), "where_a": where_a, "where_a_capital": nouns.capital(where_a)}
-                parts.append(Part("new_two", {**words, "a_b": view.a(b.label), "where_b": where_b}))
-                new = rest[1:]
-            else:
-                words = {"a_a": view.a(a.label), "where": where_a, "where_capital": nouns.capital(where_a)}
+            words = {"a_a": view.a(a.label), "where_capital": nouns.capital(where_a), "where": where_a}
+            if not rest:
                 parts.append(Part("new", words))
-                new = rest
+            else:
+                b, where_b = rest[0]
+                words |= {"a_b": view.a(b.label), "where_b": where_b}
+                words |= {"where_a": where_a, "where_a_capital": nouns.capital(where_a)}
+                parts.append(Part("new_both" if where_a == where_b else "new_two", words))
+            new = rest[1:]
         return parts
 
     def _apart(self) -> list[Part]:
