@@ -1,0 +1,66 @@
+"""The main job from Python, on the built-in example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import vlit
+from vlit.formats.llava import write_llava
+from vlit.run.engine import execute
+from vlit.run.folder import RunFolder
+from vlit.run.recipe import load_recipe
+
+
+@pytest.fixture(scope="module")
+def scenes() -> vlit.Scenes:
+    return vlit.Scenes.from_folder(Path(vlit.__file__).parent / "demo")
+
+
+@pytest.fixture(scope="module")
+def samples(scenes: vlit.Scenes) -> vlit.Samples:
+    return scenes.adapt(seed=17)
+
+
+def test_the_example_gives_a_thousand_samples_of_ten_tasks(
+    scenes: vlit.Scenes, samples: vlit.Samples
+) -> None:
+    assert len(scenes) == 44
+    assert len(samples) >= 1000
+    assert len({s.task for s in samples}) >= 10
+    assert len({s.id for s in samples}) == len(samples)
+
+
+def test_every_sample_leads_to_annotations_that_exist(scenes: vlit.Scenes, samples: vlit.Samples) -> None:
+    known = {scene.id: set(scene.annotation_ids()) for scene in scenes}
+    for sample in samples:
+        (scene,) = sample.provenance.scenes
+        assert set(sample.provenance.annotations) <= known[scene]
+        assert sample.provenance.templates and sample.provenance.licence
+        # Only an absence is made from no annotation.
+        assert sample.provenance.annotations or sample.task in ("presence", "multiple_choice")
+        assert {m.annotation for m in sample.marks} <= known[scene]
+
+
+def test_scores_and_verdicts(samples: vlit.Samples) -> None:
+    scores = samples.assess()
+    assert {s.sample for s in scores} == {s.id for s in samples}
+    assert "grounded_correctness" in scores.of(samples[0].id)
+    assert {s.indicator for s in scores.of_set} >= {"task_balance"}
+    verdicts = scores.select(gates={"grounded_correctness": {"min": 1}}, cap_per_task=50)
+    assert [v.sample for v in verdicts] == [s.id for s in samples]
+    assert 0 < sum(v.keep for v in verdicts) < len(samples)
+
+
+def test_a_recipe_makes_the_same_samples(samples: vlit.Samples, demo: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "demo")
+    execute(load_recipe(demo / "recipe.yaml"), run, workers=1, until="generate")
+    assert list(run.samples) == list(samples)
+    assert list(vlit.Samples.from_run(run.path)) == list(samples)
+
+    out = tmp_path / "set.json"
+    assert write_llava(run.samples.parts(), out) == len(samples)
+    again = vlit.Samples.from_llava(out, demo / "images")
+    assert list(again) == list(samples) and not again.quarantine
+    assert repr(again) == f"<{len(samples)} samples>"

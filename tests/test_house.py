@@ -1,0 +1,61 @@
+"""The house plan of CONTRIBUTING.md, held against the code."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "vlit"
+#: From the top of the house to the bottom; imports point down.
+FLOORS = (
+    "cli",
+    "api",
+    "report",
+    "select",
+    "assess",
+    "generate",
+    "collect",
+    "formats",
+    "run",
+    "language",
+    "data",
+)
+STAGES = {"report", "select", "assess", "generate", "collect", "formats"}
+#: The report names the direction of each indicator, which the registry knows.
+ALLOWED = {("report", "assess")}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def floors_imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: imports are absolute"
+            names = [node.module]
+            if node.module == "vlit":
+                names = [f"vlit.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "vlit" and len(parts) > 1 and parts[1] in FLOORS:
+                yield parts[1]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_point_down_and_files_stay_small(path: Path) -> None:
+    here = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    if here in FLOORS:
+        for there in floors_imported(path):
+            assert FLOORS.index(there) >= FLOORS.index(here), f"{here} imports {there}, which lies above it"
+            if here in STAGES and there in STAGES and here != there:
+                assert (here, there) in ALLOWED, f"the stages {here} and {there} should meet in tables"
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_every_folder_has_its_floor() -> None:
+    folders = {p.name for p in SOURCE.iterdir() if p.is_dir() and (p / "__init__.py").exists()}
+    assert folders <= set(FLOORS)
