@@ -23,9 +23,7 @@ def samples(scenes: vlit.Scenes) -> vlit.Samples:
     return scenes.adapt(seed=17)
 
 
-def test_the_example_gives_a_thousand_samples_of_ten_tasks(
-    scenes: vlit.Scenes, samples: vlit.Samples
-) -> None:
+def test_the_example_gives_a_thousand_samples_of_ten_tasks(scenes: vlit.Scenes, samples: vlit.Samples) -> None:
     assert len(scenes) == 44
     assert len(samples) >= 1000
     assert len({s.task for s in samples}) >= 10
