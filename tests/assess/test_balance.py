@@ -3,8 +3,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small import sample
 
+from tests.assess.small import sample
 from vlit.assess.balance import TaskBalance, spread
 from vlit.assess.indicator import NoConfig
 

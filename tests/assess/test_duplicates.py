@@ -1,8 +1,8 @@
 import random
 
 import numpy as np
-from small import IMAGE, sample
 
+from tests.assess.small import IMAGE, sample
 from vlit.assess.exact_duplicates import ExactDuplicate
 from vlit.assess.indicator import NoConfig
 from vlit.assess.near_duplicates import NearDuplicate, NearDuplicateConfig, closest

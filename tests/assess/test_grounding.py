@@ -1,6 +1,6 @@
 import pytest
-from small import COCO, asked, obj, sample, scene
 
+from tests.assess.small import COCO, asked, obj, sample, scene
 from vlit.assess.grounding import GroundedCorrectness
 from vlit.assess.indicator import NoConfig
 

@@ -2,8 +2,8 @@ import numpy as np
 import PIL.Image as PILImage
 import pytest
 from PIL import ImageFilter
-from small import sample
 
+from tests.assess.small import sample
 from vlit.assess.image_readability import ImageReadability, laplacian_variance, readability
 from vlit.assess.indicator import NoConfig
 from vlit.data.scene import Image

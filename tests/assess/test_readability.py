@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small import sample
 
+from tests.assess.small import sample
 from vlit.assess.ngrams import BEGIN, END, UNKNOWN, TrigramModel
 from vlit.assess.readability import TextReadability, TextReadabilityConfig
 from vlit.assess.stage import fit

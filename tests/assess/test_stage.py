@@ -1,7 +1,7 @@
 import pytest
-from conftest import shared_data
-from small import obj, sample, scene
 
+from tests.assess.small import obj, sample, scene
+from tests.conftest import shared_data
 from vlit.assess.indicator import Indicator, NoConfig
 from vlit.assess.registry import INDICATORS, embedded, make
 from vlit.assess.stage import AssessConfig, AssessStage, assess

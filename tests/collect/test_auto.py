@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from annotated import caption, collect, instance, instances, listed, photo, reasons, write
-from conftest import shared_data
 
+from tests.collect.annotated import caption, collect, instance, instances, listed, photo, reasons, write
+from tests.conftest import shared_data
 from vlit.collect.stage import collect_folder
 from vlit.data.errors import VlitError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from annotated import caption, collect, instance, instances, listed, photo, reasons, write
 
+from tests.collect.annotated import caption, collect, instance, instances, listed, photo, reasons, write
 from vlit.data.boxes import Box
 from vlit.data.errors import VlitError
 from vlit.data.scene import Scene

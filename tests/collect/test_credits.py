@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from annotated import caption, collect, listed, photo, reasons, write
 
+from tests.collect.annotated import caption, collect, listed, photo, reasons, write
 from vlit.data.errors import VlitError
 
 

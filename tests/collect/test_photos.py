@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from annotated import caption, collect, instance, instances, listed, photo, reasons, write
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.collect.annotated import caption, collect, instance, instances, listed, photo, reasons, write
 from vlit.collect.build import fit
 from vlit.collect.importer import Piece
 from vlit.data.boxes import Box, oriented

@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 import pytest
-from annotated import caption, collect, listed, photo, reasons, write
-from conftest import shared_data
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.collect.annotated import caption, collect, listed, photo, reasons, write
+from tests.conftest import shared_data
 from vlit.collect.vqa import counted
 from vlit.data.errors import VlitError
 from vlit.data.scene import Answer

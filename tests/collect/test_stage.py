@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from annotated import caption, collect, instance, instances, listed, photo, write
 
+from tests.collect.annotated import caption, collect, instance, instances, listed, photo, write
 from vlit.collect.importer import Importer, Piece
 from vlit.collect.registry import IMPORTERS
 from vlit.collect.stage import CollectConfig, CollectStage

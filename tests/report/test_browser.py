@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import build_run
 
+from tests.report.conftest import build_run
 from vlit.data.scene import Image
 from vlit.report.stage import ReportConfig, ReportStage
 from vlit.run.stage import Setting

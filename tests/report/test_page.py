@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import HOSTILE, TASKS
 
+from tests.report.conftest import HOSTILE, TASKS
 from vlit.data.scene import Image
 from vlit.report.payload import as_script
 from vlit.report.photos import embed

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-from stages import recipe
 
+from tests.run.stages import recipe
 from vlit.data.errors import VlitError
 from vlit.run.engine import execute, plan
 from vlit.run.folder import RunFolder
