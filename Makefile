@@ -6,6 +6,7 @@ VLIT := .venv/bin/vlit
 LOCK := pyproject.toml constraints.txt scripts/setup.sh
 
 .PHONY: help demo test lint docs bench lock clean
+.NOTPARALLEL:    # two targets must not set up the same .venv at once
 
 help:            ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
@@ -32,9 +33,9 @@ lint: .venv/.dev   ## format and fix what can be fixed
 bench: .venv/.dev  ## run every benchmark and rewrite benchmarks/RESULTS.md
 	@$(PY) -m benchmarks
 
-lock: .venv/.dev   ## renew constraints.txt from pyproject.toml (extras without model libraries)
-	@.venv/bin/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --no-annotate \
-	  --extra dev --extra serve -o constraints.txt pyproject.toml && echo "uv>=0.9" >/dev/null
+lock: .venv/.dev   ## renew constraints.txt: pyproject.toml (extras without model libraries) and what installs it
+	@printf 'uv\nhatchling\neditables\n' | .venv/bin/uv pip compile --quiet --universal --upgrade --python-version 3.11 \
+	  --no-header --no-annotate --extra dev --extra serve -o constraints.txt pyproject.toml -
 
 clean:           ## remove what the targets made
 	rm -rf .venv site .coverage .pytest_cache .mypy_cache .ruff_cache

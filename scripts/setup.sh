@@ -1,38 +1,60 @@
-#!/usr/bin/env bash
-# Make .venv and install vlit into it with locked versions. Usage: scripts/setup.sh EXTRA[,EXTRA]
-# Needs only Python 3.11 or newer. uv does the work (seconds); pip takes over where uv cannot be had.
-set -euo pipefail
+#!/bin/sh
+# Make .venv and install vlit into it with locked versions. Usage: scripts/setup.sh [EXTRA,...]
+# Needs only Python 3.11 or newer. uv does the work (seconds); pip takes over where uv cannot.
+set -eu
 cd "$(dirname "$0")/.."
-extras="${1:-}"
-spec="."
-[ -n "$extras" ] && spec=".[$extras]"
+spec=".${1:+[$1]}"
+
+fail() {
+  echo "error: $1" >&2
+  echo "  do: $2" >&2
+  exit 1
+}
+
+recent() {
+  command -v "$1" >/dev/null && "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
 
 python="${PYTHON:-}"
 if [ -z "$python" ]; then
   for candidate in python3.11 python3.12 python3.13 python3; do
-    if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-      python="$candidate"; break
-    fi
+    if recent "$candidate"; then python="$candidate"; break; fi
   done
 fi
-if [ -z "$python" ]; then
-  echo "vlit needs Python 3.11 or newer; none was found. Install one, or name it: make demo PYTHON=/path/to/python3.11" >&2
-  exit 1
+recent "${python:-none}" || fail "vlit needs Python 3.11 or newer; ${PYTHON:-none} was found" \
+  "install one, or name it: make demo PYTHON=/path/to/python3.11"
+
+# A set-up that was interrupted may leave half a package that looks whole: begin again.
+unfinished=.venv/.unfinished
+if [ -e "$unfinished" ]; then rm -rf .venv; fi
+make_venv=
+[ -x .venv/bin/python ] || make_venv=1
+mkdir -p .venv
+touch "$unfinished"
+if [ -n "$make_venv" ]; then
+  # Debian's Python has neither venv's pip nor, often, a pip of its own.
+  "$python" -m venv .venv >/dev/null 2>&1 ||
+    { "$python" -m venv --without-pip .venv && "$python" -m pip --python .venv/bin/python install --quiet pip; } \
+      >/dev/null 2>&1 ||
+    uv venv --quiet --seed --allow-existing --python "$python" .venv 2>/dev/null ||
+    fail "$python cannot make a virtual environment" \
+      "install what it lacks (Debian, Ubuntu: apt install python3-venv), or uv"
 fi
 
-[ -x .venv/bin/python ] || "$python" -m venv .venv
+locked="$PWD/constraints.txt"
+python="$PWD/.venv/bin/python"
 export UV_COMPILE_BYTECODE=1            # compiled bytecode: imports are 2-3 times faster at the first start
 export UV_LINK_MODE=copy
+export PIP_DISABLE_PIP_VERSION_CHECK=1
 # uv does not read pip's configuration: hand a local wheel folder on where there is one.
-links="$(.venv/bin/python -m pip config get global.find-links 2>/dev/null || true)"
-[ -n "$links" ] && export UV_FIND_LINKS="${UV_FIND_LINKS:-$links}"
+links="$("$python" -m pip config get global.find-links 2>/dev/null || true)"
+if [ -n "$links" ]; then export UV_FIND_LINKS="${UV_FIND_LINKS:-$links}"; fi
 
-if ! [ -x .venv/bin/uv ]; then
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check uv -c constraints.txt || true
+uv="$PWD/.venv/bin/uv"
+[ -x "$uv" ] || "$python" -m pip install --quiet uv -c "$locked" || true
+[ -x "$uv" ] || uv="$(command -v uv || true)"
+if [ -z "$uv" ] || ! "$uv" pip install --quiet --python "$python" -e "$spec" -c "$locked" -b "$locked"; then
+  echo "uv cannot do it here; pip does the same, more slowly" >&2
+  PIP_CONSTRAINT="$locked" "$python" -m pip install --quiet -e "$spec"
 fi
-if [ -x .venv/bin/uv ]; then
-  .venv/bin/uv pip install --quiet --python .venv/bin/python -e "$spec" -c constraints.txt
-else
-  echo "uv is not to be had here; pip does the same, more slowly" >&2
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check -e "$spec" -c constraints.txt
-fi
+rm "$unfinished"
