@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image as PILImage
 
 from vlit.cli import COMMANDS
 
 
 def vlit(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "vlit", *arguments], capture_output=True, text=True, cwd=cwd, timeout=300
+        [sys.executable, "-m", "vlit", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=300,
+        env={**os.environ, "COLUMNS": "80"},
     )
 
 
@@ -86,8 +94,66 @@ def test_a_run_step_by_step(tmp_path: Path, demo: Path) -> None:
     assert lost.returncode == 1 and "did you mean" in lost.stderr
 
 
+def test_a_run_ends_with_what_came_of_it(tmp_path: Path, demo: Path) -> None:
+    run = ("run", str(demo / "recipe.yaml"), "--workers", "1", "--set", "collect.images=skip")
+    gate = "select.gates={grounded_correctness: {min: 2}}"
+    done = vlit(*run, "--set", "assess.indicators={grounded_correctness: {}}", "--set", gate, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    kept, dropped, export, report = done.stdout.splitlines()[-4:]
+    assert kept.split()[:4] == ["kept", "20", "of", "1,053"]  # only those that nothing can judge
+    assert dropped.split() == ["dropped", "1,033", "by", "grounded_correctness"]
+    assert export.startswith("  export     runs/demo/exports/llava.json (")
+    assert report.split() == ["report", str(tmp_path / "runs" / "demo" / "report" / "index.html")]
+    again = vlit("report", "runs/demo", cwd=tmp_path)
+    assert "= report" in again.stdout and again.stdout.splitlines()[-1] == report
+
+
+def test_the_quarantine_is_summed_up_with_its_reasons(tmp_path: Path) -> None:
+    (tmp_path / "captions.csv").write_text("file,caption\n" + "".join(f"{n}.jpg,A dog.\n" for n in range(7)))
+    PILImage.new("RGB", (64, 48)).save(tmp_path / "0.jpg")
+    done = vlit("collect", str(tmp_path), "--name", "few", "--workers", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 scenes, 6 quarantined" in done.stdout
+    assert "quarantine 6 rows\n" in done.stdout
+    assert "     6 × there is no such photo" in done.stdout
+    again = vlit("collect", str(tmp_path), "--name", "few", "--workers", "1", cwd=tmp_path)
+    assert "already done" in again.stdout  # the run lies in the folder, and is not its own input
+
+
+def test_printed_commands_stand_on_one_line() -> None:
+    done = vlit("doctor")
+    commands = [line for line in done.stdout.splitlines() if "-m pip install" in line]
+    assert commands or "not installed" not in done.stdout
+    assert all(re.search(r"\[(tune|serve|cluster|dev)\]", line) for line in commands), done.stdout
+
+
+def test_show_wraps_texts_under_themselves(tmp_path: Path) -> None:
+    from vlit.data.sample import Sample, Turn
+    from vlit.data.schema import to_table
+    from vlit.data.store import part_path, write_part
+    from vlit.run.folder import RunFolder
+
+    run = RunFolder(tmp_path / "run")
+    turns = (Turn(role="user", text="What?"), Turn(role="assistant", text="[so] " + "many words " * 40))
+    write_part(part_path(run.folder("samples"), "0", "0" * 64), to_table([Sample(id="a", turns=turns)], Sample))
+    shown = vlit("show", "a", "--run", str(run.path)).stdout.splitlines()
+    first = shown.index(next(line for line in shown if line.startswith("assistant  [so] many")))
+    assert all(line.startswith((" " * 11 + "many", " " * 11 + "words"))
+               for line in shown[first + 1 : first + 6])  # fmt: skip
+    assert max(map(len, shown[first : first + 6])) <= 80
+
+
 def test_dry_run_starts_nothing(tmp_path: Path, demo: Path) -> None:
     done = vlit("run", str(demo / "recipe.yaml"), "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "collect    run: 44 scenes" in done.stdout
+    assert "collect    run: 44 scenes with 220 captions, 521 objects, 13 questions" in done.stdout
     assert not (tmp_path / "runs").exists()
+
+
+def test_dry_run_does_not_count_what_will_be_made_anew(tmp_path: Path, demo: Path) -> None:
+    recipe = str(demo / "recipe.yaml")
+    assert vlit("collect", str(demo), "--name", "demo", "--workers", "1", cwd=tmp_path).returncode == 0
+    plan = vlit("run", recipe, "--dry-run", "--data", str(demo / "images"), "--set",
+                "collect.keep_unannotated=true", cwd=tmp_path).stdout  # fmt: skip
+    assert "collect    run: 44 scenes with no annotations" in plan
+    assert "generate   run: what collect makes" in plan

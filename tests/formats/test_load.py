@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
+import pytest
 
+from vlit.data.errors import VlitError
 from vlit.run.engine import execute
 from vlit.run.folder import RunFolder
 from vlit.run.recipe import parse_recipe
@@ -48,3 +50,13 @@ def test_a_set_is_tied_to_its_scenes_and_measured(tmp_path: Path, demo: Path) ->
     assert lost.record.startswith("2") and "missing" in lost.reason
     grounded = {s.sample: s.value for s in run.scores if s.indicator == "grounded_correctness"}
     assert grounded == {"0": 1.0, "1": 0.0, "3": None}
+
+
+def test_a_set_without_its_images_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "set.json").write_bytes(orjson.dumps([record(0, "No."), record(1, "Yes.")]))
+    text = "name: set\nload: {path: set.json, image_root: nowhere, images: check}\n"
+    with pytest.raises(VlitError, match=r"none of the 2 records can be used: 0 .*image: the file is missing"):
+        execute(parse_recipe(text, base=tmp_path), RunFolder(tmp_path / "run"), workers=1)
+    recipe = parse_recipe(text.replace("check", "skip"), base=tmp_path)
+    execute(recipe, RunFolder(tmp_path / "run"), workers=1)
+    assert [s.images[0].width for s in RunFolder(tmp_path / "run").samples] == [0, 0]

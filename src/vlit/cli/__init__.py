@@ -16,6 +16,7 @@ COMMANDS = {
     "assess": ("vlit.cli.stages:assess", "samples to scores"),
     "select": ("vlit.cli.stages:select", "scores to verdicts and the selected samples"),
     "export": ("vlit.cli.stages:export", "selected samples to a training-data file"),
+    "report": ("vlit.cli.stages:report", "one HTML page about the run"),
     "show": ("vlit.cli.show:command", "one sample with everything behind it"),
     "doctor": ("vlit.cli.doctor:command", "what is installed and usable, and how to enable the rest"),
 }

@@ -13,7 +13,14 @@ from vlit.run.recipe import dump, parse_recipe
 @click.command(epilog="Example: vlit collect ~/photos --name mine && vlit generate runs/mine")
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--name", help="Name of the run; the folder's name by default.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="All randomness is drawn from it.",
+)
 @set_option
 @runs_option
 @workers_option

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,15 +16,16 @@ import yaml
 from rich.console import Console
 
 from vlit.data.errors import VlitError
-from vlit.run.engine import execute, plan
-from vlit.run.folder import RunFolder
+from vlit.run.engine import StagePlan, execute, plan
+from vlit.run.folder import RunFolder, counted
 from vlit.run.progress import Bars
 from vlit.run.recipe import Recipe, dump, parse_recipe
 from vlit.run.record import read_record
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-console = Console(highlight=False)
+#: Long lines are left to the terminal: a path or a command that it wraps can still be copied whole.
+console = Console(highlight=False, soft_wrap=True)
 
 runs_option = click.option(
     "--runs",
@@ -29,22 +34,25 @@ runs_option = click.option(
     show_default=True,
     help="Folder of all runs.",
 )
-workers_option = click.option("--workers", type=click.IntRange(min=1), help="Processes; all cores by default.")
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Processes; all cores by default."
+)
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of the recipe, e.g. seed=7."
 )
 
 
 def run_recipe(recipe: Recipe, runs: Path, workers: int | None, until: str | None = None) -> RunFolder:
-    """Run a recipe with progress bars; prints where the results are."""
+    """Run a recipe with progress bars; prints what came of it and where the results are."""
+    from vlit.cli.summary import show_summary
+
     folder = RunFolder(runs / recipe.name)
     started = time.monotonic()
     with Bars(console) as bars:
         execute(recipe, folder, workers=workers, progress=bars, until=until)
     console.print(f"[bold]{folder.path}[/] [dim]({time.monotonic() - started:.1f} s)[/]")
-    report = folder.path / "report" / "index.html"
-    if report.exists() and until is None:
-        console.print(f"report: [bold]{report.resolve()}[/]")
+    names = [stage.name for stage in recipe.stages]
+    show_summary(recipe.stages[: names.index(until) + 1] if until else recipe.stages, folder)
     return folder
 
 
@@ -52,15 +60,21 @@ def show_plan(recipe: Recipe, runs: Path) -> None:
     """Print what a run would do, and do nothing."""
     folder = RunFolder(runs / recipe.name)
     console.print(f"[bold]{recipe.name}[/], seed {recipe.seed}, in {folder.path}")
+    coming: dict[str, str] = {}  # table -> the stage that would make it anew, in the order of the recipe
     for step in plan(recipe, folder):
-        if step.rows is not None:
-            counts = ", ".join(f"{n:,} {t.replace('_', ' ')}" for t, n in step.rows.items() if n)
-            note = f"skip: complete ({counts or 'files written'})"
-        else:
-            expected = step.stage.expect(folder)
-            note = "run" + (f": {expected}" if expected else "")
-            note += f" [dim]({step.parts} parts are there)[/]" if step.parts else ""
-        console.print(f"  {step.stage.name:<10} {note}")
+        console.print(f"  {step.stage.name:<10} {_todo(step, folder, coming)}")
+        if step.rows is None:
+            coming |= dict.fromkeys((*step.stage.writes, "quarantine"), step.stage.name)
+
+
+def _todo(step: StagePlan, folder: RunFolder, coming: Mapping[str, str]) -> str:
+    if step.rows is not None:
+        return f"skip: complete ({counted(step.rows) or 'files written'})"
+    # Rows that lie there from an earlier recipe say nothing of what a stage before this one is about to make.
+    before = [stage for table, stage in coming.items() if table in step.stage.reads]
+    expected = f"what {before[-1]} makes" if before else step.stage.expect(folder)
+    parts = f" [dim]({step.parts} parts are there)[/]" if step.parts else ""
+    return "[bold]run[/]" + (f": {expected}" if expected else "") + parts
 
 
 def run_stage(stage: str, run: Path, overrides: Iterable[str], workers: int | None) -> RunFolder:
@@ -80,3 +94,16 @@ def run_stage(stage: str, run: Path, overrides: Iterable[str], workers: int | No
     base = Path(read_record(run / "run.json").base or run)
     recipe = parse_recipe(dump(values), base=base, where=str(path), overrides=overrides)
     return run_recipe(recipe, run.parent, workers, until=stage)
+
+
+def short_path(path: str | Path) -> str:
+    """A path relative to the working folder where it lies in it, else as it is."""
+    return os.path.relpath(path) if Path(path).absolute().is_relative_to(Path.cwd()) else str(path)
+
+
+def program() -> str:
+    """How this program was called, so that a command that is printed can be pasted."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(short_path(sys.executable))} -m vlit"
+    return called.name if shutil.which(called.name) else shlex.quote(short_path(called))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import click
 
-from vlit.cli.common import console, run_recipe, runs_option, set_option, workers_option
+from vlit.cli.common import console, program, run_recipe, runs_option, set_option, short_path, workers_option
 from vlit.run.recipe import load_recipe
 
 
@@ -20,6 +21,14 @@ def command(overrides: tuple[str, ...], runs: Path, workers: int | None) -> None
     with as_file(files("vlit") / "demo") as folder:
         console.print("44 photos with COCO, VQA and A-OKVQA annotations, shipped with vlit")
         run = run_recipe(load_recipe(folder / "recipe.yaml", overrides), runs, workers)
-    sample = next(iter(run.selected), None)
-    console.print(f"one sample whole:       vlit show {sample.id if sample else 'ID'}")
-    console.print("your own photos:        vlit run recipes/folder.yaml --data FOLDER")
+    here = shlex.quote(short_path(run.path))
+    console.print("\nnext")
+    sample = next((s for s in run.selected if s.task == "conversation"), None)
+    if sample is not None:
+        _next("one sample with everything behind it", f"show {shlex.quote(sample.id)} --run {here}")
+    recipe = "recipes/folder.yaml" if Path("recipes/folder.yaml").exists() else f"{here}/recipe.yaml"
+    _next("the same with your own photos", f"run {recipe} --data FOLDER --set name=mine")
+
+
+def _next(what: str, arguments: str) -> None:
+    console.print(f"  [dim]# {what}[/]\n  {program()} {arguments}")

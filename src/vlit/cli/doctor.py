@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
+import shlex
 import shutil
 import sys
+from urllib.parse import unquote, urlparse
 
 import click
-from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 import vlit
-from vlit.cli.common import console
+from vlit.cli.common import console, short_path
 
 #: What an extra brings: the module that shows it is there, and what it is for.
 EXTRAS = {
@@ -23,6 +26,8 @@ EXTRAS = {
     "cluster": ("ray", "shards on several machines"),
     "dev": ("pytest", "tests, types and documentation"),
 }
+#: Extras that are declared for what is to come: a user gains nothing by installing them now.
+UNUSED = ("tune", "serve", "cluster")
 
 
 @click.command(epilog="Example: vlit doctor")
@@ -35,19 +40,37 @@ def command() -> None:
     )
     versions = (f"{p} {importlib.metadata.version(p)}" for p in ("pyarrow", "pillow", "numpy", "pydantic"))
     console.print(f"core: {', '.join(versions)}")
-    _extras()
     _components()
+    _extras()
 
 
 def _extras() -> None:
-    table = Table("extra", "for", "state", box=None, header_style="bold", title="Extras", title_justify="left")
+    console.print("\n[bold]Extras[/]")
     for name, (module, purpose) in EXTRAS.items():
         there = importlib.util.find_spec(module) is not None
-        state = "[green]installed[/]" if there else escape(f'{sys.executable} -m pip install "vlit[{name}]"')
-        table.add_row(name, purpose, state)
-    console.print(table)
-    if importlib.util.find_spec("torch") is None:
-        console.print("[dim]without an NVIDIA GPU take a CPU build of torch: it is ten times smaller[/]")
+        later = " (not used yet)" if name in UNUSED else ""
+        state = "[green]installed[/]    " if there else "not installed"
+        console.print(f"  {name:<9} {state}  [dim]{purpose}{later}[/]")
+        if not there:  # on a line of its own, so that it can be copied
+            console.print(f"    {install_command(name)}", markup=False)
+
+
+def install_command(extra: str) -> str:
+    """The command that adds an extra to this very installation."""
+    python = shlex.quote(short_path(sys.executable))
+    command = f"{python} -m pip install {_requirement(extra)}"
+    # PyPI's torch for Linux brings gigabytes of CUDA; where there is no GPU the CPU build does.
+    slim = extra == "tune" and sys.platform == "linux" and shutil.which("nvidia-smi") is None
+    return command + (" --extra-index-url https://download.pytorch.org/whl/cpu" if slim else "")
+
+
+def _requirement(extra: str) -> str:
+    about = importlib.metadata.distribution("vlit").read_text("direct_url.json")
+    found = json.loads(about) if about else {}
+    if found.get("dir_info", {}).get("editable"):
+        folder = short_path(unquote(urlparse(found["url"]).path))
+        return "-e " + shlex.quote(f"{folder}[{extra}]")
+    return shlex.quote(f"vlit[{extra}]")
 
 
 def _components() -> None:
@@ -56,16 +79,17 @@ def _components() -> None:
     from vlit.formats.registry import FORMATS
     from vlit.generate.tasks import TASKS
 
-    table = Table(
-        "indicator", "principle", "scope", "state", box=None, header_style="bold",
-        title="Indicators", title_justify="left",
-    )  # fmt: skip
+    console.print("\n[bold]Indicators[/]")
+    table = Table(box=None, show_header=False, pad_edge=False)
     for name in INDICATORS.names():
         indicator = INDICATORS.load(name)
         missing = [m for m in indicator.models if importlib.util.find_spec(m) is None]
-        state = f"needs {', '.join(missing)}" if missing else "[green]usable[/]"
-        table.add_row(name, indicator.principle, indicator.scope, state)
-    console.print(table)
+        state = f"[yellow]needs {', '.join(missing)}[/]" if missing else "[green]usable[/]"
+        of_set = ", one number for the set" if indicator.scope == "set" else ""
+        table.add_row(name, state, f"[dim]{indicator.principle}{of_set}[/]")
+    console.print(Padding(table, (0, 0, 0, 2)))
+    lists = Table.grid(padding=(0, 2))
     for title, registry in (("Importers", IMPORTERS), ("Tasks", TASKS), ("Formats", FORMATS)):
-        console.print(f"[bold]{title}[/]: {', '.join(registry.names())}")
-    console.print("[bold]Teachers[/]: none needed; instructions are adapted from annotations")
+        lists.add_row(f"[bold]{title}[/]", ", ".join(registry.names()))
+    lists.add_row("[bold]Teachers[/]", "none needed: instructions are adapted from annotations")
+    console.print(lists, soft_wrap=False)

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import click
 from rich.markup import escape
+from rich.table import Table
 
-from vlit.cli.common import console, runs_option
+from vlit.cli.common import console, runs_option, short_path
 from vlit.data.boxes import Box
 from vlit.data.errors import VlitError, nearest
 from vlit.data.sample import Sample
 from vlit.data.scene import Scene
 from vlit.run.folder import RunFolder
+
+_ROLES = {"user": "cyan", "assistant": "green", "system": "yellow"}
 
 
 @click.command(epilog="Example: vlit show demo:790/presence/0 --run runs/demo")
@@ -48,31 +51,51 @@ def _some_ids(folder: RunFolder, id: str) -> list[str]:
 
 
 def _show_sample(sample: Sample, folder: RunFolder) -> None:
-    console.rule(f"[bold]{escape(sample.id)}[/]  {sample.task}", align="left")
-    for turn in sample.turns:
-        colour = {"user": "cyan", "assistant": "green", "system": "yellow"}[turn.role]
-        console.print(f"[{colour}]{turn.role:>9}[/]  {escape(turn.text)}")
+    console.print(f"[bold]{escape(sample.id)}[/]  {sample.task}  [dim]in {folder.path}[/]")
     for image in sample.images:
-        console.print(f"    image  {escape(image.uri)} ({image.width}x{image.height})", soft_wrap=True)
+        size = f"{image.width} x {image.height}" if image.width else "of unknown size"
+        _line("image", f"{escape(short_path(image.uri))} [dim]({size})[/]")
+    said = Table.grid(padding=(0, 1))
+    said.add_column(width=10)
+    said.add_column(overflow="fold")
+    for turn in sample.turns:
+        said.add_row(f"[{_ROLES[turn.role]}]{turn.role}[/]", escape(turn.text))
+    console.print(said, soft_wrap=False)
     for verdict in folder.verdicts.find(sample=sample.id):
-        console.print(
-            f"  verdict  {'[green]kept[/]' if verdict.keep else '[red]dropped[/]'}: {escape(verdict.reason)}"
-        )
-    for score in folder.scores.find(sample=sample.id):
-        value = "  -  " if score.value is None else f"{score.value:.3f}"
-        console.print(f"    score  {score.indicator:<22} {value}  [dim]{escape(score.reason or '')}[/]")
+        _line("verdict", f"{'[green]kept[/]' if verdict.keep else '[red]dropped[/]'}: {escape(verdict.reason)}")
+    _show_scores(sample, folder)
     origin = sample.provenance
-    templates = ", ".join(origin.templates) or "none"
-    console.print(f"     made  {sample.paradigm}, {origin.recipe}, templates {templates}, seed {origin.seed}")
-    console.print(f"  licence  {escape(origin.licence or 'unknown')}")
+    made = sample.paradigm.replace("_", " ")
+    made += (
+        f" ({origin.recipe}, seed {origin.seed})" if origin.recipe else f" from {origin.source or 'unknown'}"
+    )
+    _line("made by", escape(made))
+    for template in origin.templates:
+        _line("", f"[dim]{escape(template)}[/]")
+    _line("licence", escape(origin.licence or "unknown"))
     for scene_id in origin.scenes:
         for scene in folder.scenes.find(id=scene_id):
             _show_scene(scene, set(origin.annotations))
 
 
+def _show_scores(sample: Sample, folder: RunFolder) -> None:
+    table = Table.grid(padding=(0, 1))
+    for column in ({"width": 10}, {}, {"justify": "right"}, {"style": "dim"}):
+        table.add_column(**column)
+    for number, score in enumerate(folder.scores.find(sample=sample.id)):
+        value = "-" if score.value is None else f"{score.value:.3f}"
+        table.add_row("scores" if number == 0 else "", score.indicator, value, escape(score.reason or ""))
+    if table.row_count:
+        console.print(table, soft_wrap=False)
+
+
 def _show_scene(scene: Scene, only: set[str] | None = None) -> None:
-    attribution = escape(scene.attribution or "no attribution")
-    console.print(f"    scene  [bold]{escape(scene.id)}[/] from {escape(scene.source)}, {attribution}")
+    _line("scene", f"[bold]{escape(scene.id)}[/] from {escape(scene.source)}")
+    if only is None:
+        _line("image", escape(short_path(scene.image.uri)))
+        _line("licence", escape(scene.licence or "unknown"))
+    if scene.attribution:
+        _line("", f"[dim]{escape(scene.attribution)}[/]")
     lines = [(c.id, f'"{c.text}"') for c in scene.captions]
     lines += [(o.id, f"{o.label}{' (crowd)' if o.crowd else ''} at {_text(o.box)}") for o in scene.objects]
     lines += [(r.id, f'"{r.phrase}" at {_text(r.box)}') for r in scene.regions]
@@ -81,9 +104,19 @@ def _show_scene(scene: Scene, only: set[str] | None = None) -> None:
     lines += [
         (q.id, f"{q.text} - {', '.join(f'{a.text} x{a.count}' for a in q.answers)}") for q in scene.questions
     ]
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=10)
+    table.add_column(style="dim", overflow="fold")
+    table.add_column(overflow="fold")
     for id, line in lines:
         if only is None or id in only:
-            console.print(f"     from  {escape(id):<20} {escape(line)}")
+            table.add_row("" if table.row_count else "from", escape(id), escape(line))
+    if table.row_count:
+        console.print(table, soft_wrap=False)
+
+
+def _line(label: str, text: str) -> None:
+    console.print(f"{label:<10} {text}")
 
 
 def _text(box: Box) -> str:

@@ -1,4 +1,4 @@
-"""``vlit generate | assess | select | export``: one stage in an existing run folder."""
+"""``vlit generate | assess | select | export | report``: one stage in an existing run folder."""
 
 from __future__ import annotations
 
@@ -33,10 +33,15 @@ assess = _stage_command(
 select = _stage_command(
     "select",
     "Judge the samples of the run folder RUN by gates on their scores and by caps per task.",
-    "vlit select runs/mine --set select.gates.grounded_correctness.min=1 --set select.cap_per_task=100",
+    "vlit select runs/mine --set select.cap_per_task=100",
 )
 export = _stage_command(
     "export",
     "Write the selected samples of the run folder RUN to training-data files.",
     "vlit export runs/mine",
+)
+report = _stage_command(
+    "report",
+    "Write the HTML report about the run folder RUN.",
+    "vlit report runs/mine",
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from vlit.data.images import ImageProblem
+from vlit.run.folder import MARKS
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
@@ -107,11 +108,12 @@ def walk(root: Path) -> Iterator[Path]:
 
 
 def files_below(root: Path) -> Iterator[Path]:
-    """All files in a folder and its sub folders in no order, links followed, hidden ones left out."""
+    """All files in a folder and its sub folders in no order, links followed, hidden ones and runs left out."""
     seen: set[str] = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        if real in seen:  # a link that leads back up
+        # A link may lead back up; and what a run writes must not become its own input.
+        if real in seen or (real != os.path.realpath(root) and MARKS.issubset(names)):
             folders.clear()
             continue
         seen.add(real)

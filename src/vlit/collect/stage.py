@@ -20,7 +20,7 @@ from vlit.data.errors import VlitError
 from vlit.data.images import MAX_PIXELS
 from vlit.data.scene import Scene
 from vlit.data.score import Quarantined
-from vlit.run.folder import RunFolder
+from vlit.run.folder import RunFolder, counted
 from vlit.run.stage import Config, Output, Setting, Shard, Stage
 
 
@@ -93,9 +93,14 @@ class CollectStage(Stage[CollectConfig]):
                     yield f"{path} {about.st_size} {about.st_mtime_ns}"
 
     def expect(self, run: RunFolder) -> str:
-        """How many scenes the annotations promise; photos are not opened for it."""
+        """What the annotations promise, by kind; photos are not opened for it."""
         drafts, bad = self.gather()
-        return f"{len(drafts):,} scenes" + (f", {len(bad):,} quarantine rows" if bad else "")
+        kinds = ("captions", "objects", "regions", "relations", "texts", "questions")
+        found = {k: sum(len(getattr(piece, k)) for draft in drafts for piece in draft.pieces) for k in kinds}
+        promised = counted({"scenes": len(drafts)}) or "no scenes"
+        return f"{promised} with {counted(found) or 'no annotations'}" + (
+            f", {len(bad):,} quarantined" if bad else ""
+        )
 
     def shards(self, run: RunFolder) -> _Shards:
         """Drafts in order of their ids; what was lost on the way goes with the first."""

@@ -24,8 +24,10 @@ class Writer(Protocol):
 class Reader(Protocol):
     """Reads a file record by record; what cannot be used as it is comes out as a quarantine row."""
 
-    def __call__(self, path: Path, image_root: str) -> Iterator[Sample | Quarantined]:
-        """Samples of ``path``, whose images lie under ``image_root``."""
+    def __call__(
+        self, path: Path, image_root: str, *, open_images: bool = True
+    ) -> Iterator[Sample | Quarantined]:
+        """Samples of ``path``, whose images lie under ``image_root``; they need not be there unless opened."""
         ...
 
 

@@ -98,7 +98,7 @@ def read_llava(path: Path, image_root: str, *, open_images: bool = True) -> Iter
             problems.append(problem)
         for p in problems:
             yield Quarantined(
-                stage="llava",
+                stage="load",
                 file=str(path),
                 record=f"{name} (record {index})".lstrip(),
                 field=p.field,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pydantic
 
+from vlit.data.errors import VlitError
 from vlit.data.sample import Sample
 from vlit.data.score import Quarantined
 from vlit.formats.format import Format
@@ -26,6 +27,10 @@ class LoadConfig(Config):
     format: str = pydantic.Field("llava", description="name of a format: vlit.formats")
     path: str = pydantic.Field(description="the file")
     image_root: str = pydantic.Field(".", description="folder that its image paths are relative to")
+    images: Literal["check", "skip"] = pydantic.Field(
+        "check",
+        description="check: a record whose image is not there is quarantined; skip: images may be absent",
+    )
     shard_size: int = pydantic.Field(10_000, ge=1, description="samples a shard")
 
 
@@ -48,6 +53,11 @@ class LoadStage(Stage[LoadConfig]):
         path = Path(self._path)
         return (self._path, file_digest(path) if path.is_file() else "missing", self._root)
 
+    def expect(self, run: RunFolder) -> str:
+        """The file; its records are not counted for it."""
+        path = Path(self._path)
+        return f"{path} ({path.stat().st_size / 1e6:,.1f} MB)" if path.is_file() else f"{path} is missing"
+
     def shards(self, run: RunFolder) -> Iterator[Shard]:
         """Samples as they come from the file; a quarantine row goes with the samples that follow it."""
         kind: Format = FORMATS.load(self.config.format)
@@ -55,7 +65,7 @@ class LoadStage(Stage[LoadConfig]):
         quarantine: list[Quarantined] = []
         number = 0
         scenes = _scenes_by_uri(run)
-        for found in kind.read(Path(self._path), self._root):
+        for found in kind.read(Path(self._path), self._root, open_images=self.config.images == "check"):
             if isinstance(found, Quarantined):
                 quarantine.append(found)
                 continue
@@ -70,6 +80,18 @@ class LoadStage(Stage[LoadConfig]):
         """Hand the rows on; the engine writes them."""
         samples, quarantine = shard.payload
         return Output({"samples": samples}, quarantine)
+
+    def finish(self, run: RunFolder) -> Output:
+        """Stop where no sample came of it, and say why."""
+        if not len(run.samples):
+            lost = [q for q in run.quarantine if q.stage == self.name]
+            why = f": {lost[0].record}: {lost[0].field}: {lost[0].reason}" if lost else ", it is empty"
+            raise VlitError(
+                f"none of the {len(lost):,} records can be used{why}",
+                where=self._path,
+                todo="correct load.path or load.image_root; `load.images: skip` measures texts without images",
+            )
+        return Output()
 
     @property
     def _path(self) -> str:

@@ -169,6 +169,14 @@ def percent(part: float, whole: float) -> str:
     return f"{share:.0f} %" if share >= 10 or share == 0 else f"{share:.1f} %"
 
 
+def plural(number: int, word: str) -> str:
+    """``1 photo``, ``2 photos``, ``1,000 boxes``."""
+    if number == 1:
+        return f"1 {word}"
+    ending = "es" if word.endswith(("x", "s")) else "s"
+    return f"{number:,} {word}{ending}"
+
+
 def words(name: str) -> str:
     """An identifier as words: ``text_readability`` -> ``Text readability``, ``open_vqa`` -> ``Open VQA``."""
     text = " ".join(w.upper() if w in ACRONYMS else w for w in name.replace("_", " ").replace("-", " ").split())

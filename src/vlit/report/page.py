@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from vlit.data.sample import IMAGE_TOKEN, strip_image_tokens
-from vlit.report.charts import histogram, percent, rule_words, short, task_bars, words
+from vlit.report.charts import histogram, percent, plural, rule_words, short, task_bars, words
 from vlit.report.distributions import Distribution, SetRow
 from vlit.report.payload import as_script, drawn_boxes
 from vlit.report.photos import Photo
@@ -145,11 +145,3 @@ def credit_lines(content: Content) -> list[tuple[str, str, str]]:
         for scene in content.gathered.scenes.values()
         if scene.image.uri in content.photos and (scene.attribution or scene.licence)
     ]
-
-
-def plural(number: int, word: str) -> str:
-    """``1 photo``, ``2 photos``, ``1,000 boxes``."""
-    if number == 1:
-        return f"1 {word}"
-    ending = "es" if word.endswith(("x", "s")) else "s"
-    return f"{number:,} {word}{ending}"

@@ -65,9 +65,8 @@ def totals(run: RunFolder) -> Totals:
         words += pc.sum(pc.count_substring_regex(answers, r"\S+"), min_count=0).as_py()
         marked += _rows(pc.greater(pc.list_value_length(batch["marks"]), 0))
         text_only += _rows(pc.equal(pc.list_value_length(batch["images"]), 0))
-    rules: Counter[str] = Counter()
-    for batch in _batches(run.verdicts.parts(), ["keep", "rule"]):
-        _count(batch["rule"].filter(pc.invert(batch["keep"])), rules)
+    rules = verdict_counts(run)
+    del rules["kept"]
     judged = bool(run.verdicts.parts() or run.selected.parts())
     kept: Counter[str] = Counter()
     for batch in _batches(run.selected.parts(), ["task"]):
@@ -84,6 +83,14 @@ def totals(run: RunFolder) -> Totals:
         marked=marked,
         text_only=text_only,
     )
+
+
+def verdict_counts(run: RunFolder) -> Counter[str]:
+    """Samples by the rule that decided; those that passed are under ``"kept"``."""
+    rules: Counter[str] = Counter()
+    for batch in _batches(run.verdicts.parts(), ["rule"]):
+        _count(batch["rule"], rules)
+    return rules
 
 
 def _batches(parts: list[Path], columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -22,6 +22,15 @@ TABLES: Mapping[str, type[Row]] = {
     "quarantine": Quarantined,
 }
 
+#: Files that a run folder has from its first moment on: it can be told from other folders by them.
+MARKS = frozenset({".lock", "log.jsonl"})
+
+
+def counted(rows: Mapping[str, int]) -> str:
+    """Rows of tables in words: ``"36 scenes, 2 quarantined"``; empty tables are left out."""
+    names = {"quarantine": "quarantined"}
+    return ", ".join(f"{n:,} {names.get(t, t.replace('_', ' '))}" for t, n in rows.items() if n)
+
 
 class RunFolder:
     """Paths and tables of one run.

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import rich.progress
 from rich.console import Console
 
+from vlit.run.folder import counted
+
 
 class Progress:
     """Is told of everything that happens in a run. This one keeps it to itself."""
@@ -35,13 +37,16 @@ class Bars(Progress):
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn("  {task.description:<10}"),
             rich.progress.BarColumn(bar_width=32),
-            rich.progress.MofNCompleteColumn(),
+            rich.progress.TextColumn("{task.fields[parts]}"),
             rich.progress.TimeElapsedColumn(),
+            rich.progress.TextColumn("[dim]left[/]"),
             rich.progress.TimeRemainingColumn(),
             console=console,
             transient=True,
+            disable=not console.is_terminal,  # in a log file a bar is but an empty line
         )
         self._task = rich.progress.TaskID(0)
+        self._done, self._total = 0, 0
 
     def __enter__(self) -> Bars:
         self._bar.start()
@@ -52,15 +57,18 @@ class Bars(Progress):
 
     def started(self, stage: str) -> None:
         """Show a new bar."""
-        self._task = self._bar.add_task(stage, total=None)
+        self._done, self._total = 0, 0
+        self._task = self._bar.add_task(stage, total=None, parts="")
 
     def total(self, shards: int | None) -> None:
-        """Give the bar its length."""
-        self._bar.update(self._task, total=shards)
+        """Give the bar its length; it only moves to and fro where the length is not known or nothing counts."""
+        self._total = shards or 0
+        self._show()
 
     def advanced(self) -> None:
         """Move the bar."""
-        self._bar.advance(self._task)
+        self._done += 1
+        self._show()
 
     def finished(self, stage: str, rows: Mapping[str, int], seconds: float) -> None:
         """Replace the bar by a line."""
@@ -71,6 +79,10 @@ class Bars(Progress):
         """Say that nothing had to be done."""
         self._line("[dim]=[/]", stage, rows, "already done")
 
+    def _show(self) -> None:
+        whole = f" of {self._total:,}" if self._total else ""
+        parts = f"{self._done:,}{whole} parts" if self._done or self._total else ""
+        self._bar.update(self._task, total=self._total or None, completed=self._done, parts=parts)
+
     def _line(self, mark: str, stage: str, rows: Mapping[str, int], note: str) -> None:
-        counts = ", ".join(f"{n:,} {table.replace('_', ' ')}" for table, n in rows.items() if n)
-        self._console.print(f"{mark} {stage:<10} {counts or 'files written'} [dim]({note})[/]")
+        self._console.print(f"{mark} {stage:<10} {counted(rows) or 'files written'} [dim]({note})[/]")

@@ -12,7 +12,7 @@ import pydantic
 
 from vlit.data.scene import Row
 from vlit.data.score import Quarantined
-from vlit.run.folder import RunFolder
+from vlit.run.folder import RunFolder, counted
 
 
 class Config(pydantic.BaseModel):
@@ -79,8 +79,7 @@ class Stage(ABC, Generic[C]):
 
     def expect(self, run: RunFolder) -> str:
         """What there is to do, as far as a dry run can know it."""
-        counts = {table: len(run.table(table)) for table in self.reads}
-        return ", ".join(f"{n:,} {table.replace('_', ' ')}" for table, n in counts.items() if n)
+        return counted({table: len(run.table(table)) for table in self.reads})
 
     def prepare(self, run: RunFolder) -> Any:
         """Global knowledge that all shards need; must pickle. Called again when a killed run goes on."""

@@ -1,0 +1,74 @@
+"""What came of a run, in a few lines: kept and dropped, quarantined, and the files to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from vlit.cli.common import console, short_path
+from vlit.report.charts import percent, plural
+from vlit.report.quarantine import quarantine
+from vlit.report.totals import verdict_counts
+from vlit.run.folder import RunFolder
+from vlit.run.stage import Stage
+
+#: Reasons that are named; the report tells all of them.
+_REASONS = 3
+
+
+def show_summary(stages: Sequence[Stage[Any]], run: RunFolder) -> None:
+    """Print what these stages, all of them done, made of the run."""
+    by_name = {stage.name: stage for stage in stages}
+    if "select" in by_name:
+        _selection(run)
+    _quarantine(run, by_name)
+    if "export" in by_name:
+        for file in by_name["export"].files(run):
+            _line("export", f"{_linked(file, short_path(file))} [dim]({_size(file)})[/]")
+    if "report" in by_name:
+        for file in by_name["report"].files(run):
+            _line("report", f"[bold]{_linked(file, str(file.resolve()))}[/]")
+
+
+def _selection(run: RunFolder) -> None:
+    counts = verdict_counts(run)
+    total, kept = counts.total(), counts.pop("kept", 0)
+    colour = "bold" if kept else "bold yellow"
+    _line("kept", f"[{colour}]{kept:,}[/] of {plural(total, 'sample')} ({percent(kept, total)})")
+    reasons = [
+        f"{n:,} by " + ("the cap on their task" if rule == "cap" else escape(rule))
+        for rule, n in counts.most_common()
+    ]
+    if reasons:
+        _line("dropped", ", ".join(reasons))
+
+
+def _quarantine(run: RunFolder, stages: dict[str, Stage[Any]]) -> None:
+    found = quarantine(run, limit=0)
+    if not found.groups:
+        return
+    repaired = f", {found.repaired:,} of them put right" if found.repaired else ""
+    _line("quarantine", f"{plural(found.dropped + found.repaired, 'row')}{repaired}")
+    groups = sorted(found.groups, key=lambda g: -g.count)
+    for group in groups[:_REASONS]:
+        _line("", f"[dim]{group.count:>6,} ×[/] {escape(group.reason)}")
+    if len(groups) > _REASONS:
+        where = "the report" if "report" in stages else short_path(run.folder("quarantine"))
+        _line("", f"[dim]{sum(g.count for g in groups[_REASONS:]):>6,} × other reasons: see {where}[/]")
+
+
+def _line(label: str, text: str) -> None:
+    console.print(f"  {label:<10} {text}")
+
+
+def _linked(file: Path, text: str) -> str:
+    """The text as a link in terminals that know links, else as it is."""
+    return f"[link={file.resolve().as_uri()}]{escape(text)}[/link]"
+
+
+def _size(file: Path) -> str:
+    size = file.stat().st_size
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
