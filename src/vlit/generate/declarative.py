@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from vlit.language import nouns
 from vlit.language.nouns import capital, number_word, singular_of
 
 _ING = re.compile(
@@ -13,14 +14,34 @@ _ING = re.compile(
     re.IGNORECASE,
 )
 _BE = r"^(?P<be>is|are|was|were)"
-_PRONOUN = re.compile(rf"{_BE} (?P<subject>this|it|he|she|they|these|those|that) (?P<rest>.+)$", re.I)
+#: "this" stands for itself only where no noun follows: "is this a zoo", not "is this man tall".
+_PRONOUN = re.compile(
+    rf"{_BE} (?P<subject>it|he|she|they|(?:this|these|those|that)(?= \w+$| (?:an?|the|in|on|at|from|for|near|of|some|"
+    r"someone|his|her|their|just|likely|probably|outside|inside|made|taken)\b)) (?P<rest>.+)$",
+    re.I,
+)
 _THERE = re.compile(r"^(is|are|was|were) there\b", re.I)
+_DOES = re.compile(r"^(?P<do>does|do|has|have) (?:(?P<who>they|he|she|it|you)|(?:the|this|that|these|those)) .+", re.I)
+_CAN_YOU = re.compile(r"^can you (?:see|tell|find|spot|read|count)\b", re.I)
 _THING = re.compile(rf"{_BE} (?P<rest>(?:the|this|that|these|those) .+)$", re.I)
 _SUBJECT = r"(?P<be>is|are) (?P<subject>(?:the|this|these|those|that|his|her|their) [\w' ]+?)"
 _MADE_OF = re.compile(rf"^what {_SUBJECT} made (?:out )?of$", re.I)
 _COLOR = re.compile(rf"^what colou?r {_SUBJECT}$", re.I)
 _EITHER = re.compile(r"^(?P<be>is|are) (?P<subject>the \w+(?: \w+)?) (?P<one>\w+) or (?P<other>\w+)$", re.I)
 _HOW_MANY = re.compile(r"^how many (?P<noun>\w+(?: \w+)?) (?P<be>are|is) (?P<rest>[\w' ]+)$", re.I)
+_HOW_MANY_SEEN = re.compile(
+    r"^how many (?P<noun>\w+(?: \w+)?) (?:can (?:you|we|be) (?:see|seen|count|counted|spot|find)|do you (?:see|count))"
+    r"(?P<rest>(?: (?:in|on|at|behind|near) [\w' ]+)?)$",
+    re.IGNORECASE,
+)
+_PLURAL = re.compile(r"\b\w{2,}[^\Wsui]s\b", re.IGNORECASE)
+#: Questions that a thing with its article answers: "What is the man holding?" - "A bat."
+_WHAT_THING = re.compile(
+    r"^what(?: is|'s) (?:(?:this|that|it)$|(?:in|on|under|behind|beside|inside|above|next to) |[\w' ]+ (?:holding|riding|"
+    r"carrying|using|flying|driving|pulling|pushing|wearing|throwing|catching|sitting on|standing on|leaning on)\b)"
+    r"|^what (?:kind of |type of )?(?:animal|vehicle|object) (?:is|can be seen)\b",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"^[a-z][a-z -]*$")
 _PEOPLE = re.compile(
     r"\b(?:he|she|man|men|woman|women|boys?|girls?|person|people|child|children|kids?|guys?|lady|ladies|baby|babies|"
@@ -49,6 +70,12 @@ def sentence(question: str, answer: str) -> str | None:
     return _phrase(asked, answer.strip()) if _WORD.match(said) else None
 
 
+def thing(question: str, answer: str) -> str:
+    """The answer with its article where it is a thing and has none: "tennis racket" becomes "a tennis racket"."""
+    known = answer.lower() in nouns.words().plurals and answer.lower() not in nouns.words().mass
+    return nouns.singular(answer) if known and _WHAT_THING.match(question.strip().rstrip("?!. ")) else answer
+
+
 def _yes_no(asked: str, yes: bool) -> str | None:
     if re.search(r"\bor\b", asked):
         return None
@@ -60,13 +87,21 @@ def _yes_no(asked: str, yes: bool) -> str | None:
         if found.re is _PRONOUN and re.search(r"\b(?:any|anyone|anything|ever|yet)\b", rest):
             rest = ""
         return f"{word}, {subject} {found['be'].lower()} {no}{rest}".rstrip() + "."
-    if (found := _THING.match(asked)) and not _PEOPLE.search(asked):
-        many = found["be"].lower() in ("are", "were")
+    many = asked.lower().startswith(("are ", "were ", "do ", "have "))
+    if (found := _THING.match(asked)) and (many or not _PEOPLE.search(asked)):
         return f"{word}, {'they' if many else 'it'} {found['be'].lower()}{'' if yes else ' not'}."
+    if _CAN_YOU.match(asked):
+        return f"{word}, I can{'' if yes else 'not'}."
+    if (found := _DOES.match(asked)) and (found["who"] or many or not _PEOPLE.search(asked)):
+        who = (found["who"] or ("they" if many else "it")).lower()
+        return f"{word}, {'I' if who == 'you' else who} {found['do'].lower()}{'' if yes else ' not'}."
     return None
 
 
 def _number(asked: str, n: int) -> str | None:
+    if (found := _HOW_MANY_SEEN.match(asked)) and n <= 100:
+        noun = singular_of(found["noun"].lower()) if n == 1 else found["noun"].lower()
+        return f"{capital(_some(n))} {noun} can be seen{found['rest']}."
     found = _HOW_MANY.match(asked)
     if not found or n > 100 or found["be"].lower() != "are":
         return None
@@ -77,6 +112,8 @@ def _number(asked: str, n: int) -> str | None:
         place = rest.removeprefix("there").strip()
         tail = f" {place}" if place else ""
         return f"There is one {singular_of(noun)}{tail}." if n == 1 else f"There are {_some(n)} {noun}{tail}."
+    if n == 1 and _PLURAL.search(rest):
+        return None  # "one person is wearing hats"
     if n == 1:
         return f"One {singular_of(noun)} is {rest}."
     return f"{capital(_some(n))} {noun} are {rest}."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from vlit.data.scene import Object
-from vlit.generate.view import View
+from vlit.generate.view import View, overlap
 from vlit.language import nouns
 
 #: How far an extreme has to stand out: a share of the image's side, and a ratio of areas.
@@ -63,11 +63,6 @@ def clear_box(view: View, o: Object) -> bool:
     for other in view.scene.objects:
         if other.id == o.id:
             continue
-        if o.box.iou(other.box) > 0.35 or _overlap(o, other) > 0.35 * o.box.area:
+        if o.box.iou(other.box) > 0.35 or overlap(o.box, other.box) > 0.35 * o.box.area:
             return False
     return True
-
-
-def _overlap(o: Object, other: Object) -> float:
-    a, b = o.box, other.box
-    return max(0.0, min(a.x2, b.x2) - max(a.x1, b.x1)) * max(0.0, min(a.y2, b.y2) - max(a.y1, b.y1))

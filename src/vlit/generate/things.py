@@ -14,14 +14,15 @@ _NUMBERED = 5
 def amount(view: View, label: str) -> str:
     """How many there are, as exactly as it is known: "a dog", "three cups", "several books", "many people"."""
     said = nouns.loosely(label)
-    boxes = len(view.by_label[label])
-    n = view.counts.get(label)
-    if n == 1 or (boxes == 1 and label not in view.crowded):
+    if view.is_one(label):
         return view.a(label)
+    boxes, n = len(view.by_label[label]), view.counts.get(label)
     if not nouns.countable(said):
         return f"some {nouns.kind(said)}"
     if n is not None and n <= _NUMBERED:
         return nouns.counted(n, said)
+    if view.doubled:
+        return f"some {nouns.plural(said)}"
     if boxes > 9 or (label in view.crowded and boxes > 5):
         return f"many {nouns.plural(said)}"
     return f"several {nouns.plural(said)}" if boxes > 2 else f"some {nouns.plural(said)}"
@@ -29,8 +30,7 @@ def amount(view: View, label: str) -> str:
 
 def is_one(view: View, label: str) -> bool:
     """Whether :func:`amount` of it takes "is"."""
-    single = len(view.by_label[label]) == 1 and label not in view.crowded
-    return (single and not nouns.is_plural(label)) or nouns.kind_is(nouns.loosely(label)) == "is"
+    return (view.is_one(label) and not nouns.is_plural(label)) or nouns.kind_is(nouns.loosely(label)) == "is"
 
 
 def amounts(view: View, labels: Iterable[str]) -> str:

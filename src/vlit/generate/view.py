@@ -20,6 +20,8 @@ _DOUBLED = re.compile(
     r"\b(?:mirrors?|reflect\w*|illusion|collage|posters?|statues?|paintings?|photos? of|pictures? of)\b",
     re.IGNORECASE,
 )
+#: These show one thing twice or more often.
+_MIRRORED = re.compile(r"\b(?:mirrors?|reflect\w*|illusion|collage)\b", re.IGNORECASE)
 _NUMBER_BEFORE = re.compile(
     r"\b(two|three|four|five|six|seven|eight|nine|ten|couple|pair|[2-9]|1\d)\s+(?:of\s+)?(?:\w+\s+)?$",
     re.IGNORECASE,
@@ -28,8 +30,12 @@ _VALUES = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
     "couple": 2, "pair": 2,
 }  # fmt: skip
-#: Share of the image below which an object is easily overlooked.
-TINY = 0.0012
+#: Share of the image below which an object is easily overlooked, and below which it is easily taken for another.
+TINY, SMALL = 0.0024, 0.01
+#: So many people are a crowd, in which small things are not seen.
+_CROWD = 6
+#: Boxes of one label that lie on each other so far (share of the smaller): there may be more behind them.
+_OVERLAP = 0.3
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -78,9 +84,11 @@ class View:
     def lines(self) -> list[Line]:
         """Usable captions, the one that the others agree with most first."""
         kept: list[tuple[Caption, str]] = []
-        for caption in self.scene.captions:
+        outvoted = captions.outvoted([caption.text for caption in self.scene.captions])
+        for i, caption in enumerate(self.scene.captions):
             text = captions.clean(caption.text)
-            if text and captions.problem(text) is None and all(text != other for _, other in kept):
+            unused = text and i not in outvoted and all(text != other for _, other in kept)
+            if unused and captions.problem(text) is None:
                 kept.append((caption, text))
         order = captions.ranked([text for _, text in kept], self.statistics.words)
         return [Line(kept[i][0].id, kept[i][1], captions.is_loose(kept[i][1])) for i in order]
@@ -91,7 +99,7 @@ class View:
         areas = {
             label: sum(map(self.share, found))
             for label, found in self.by_label.items()
-            if max(map(self.share, found)) >= 2 * TINY
+            if max(map(self.share, found)) >= (SMALL if self._mixed_up(label) else TINY)
         }
         return sorted(areas, key=lambda k: (-areas[k], k))
 
@@ -136,25 +144,46 @@ class View:
         """Whether a caption speaks of a mirror, a picture or the like."""
         return any(_DOUBLED.search(c.text) for c in self.scene.captions)
 
+    def is_one(self, label: str) -> bool:
+        """Whether one speaks of a single thing: one box, or a second one that may be its mirror image."""
+        boxes = len(self.by_label[label])
+        if boxes == 2 and any(_MIRRORED.search(c.text) for c in self.scene.captions):
+            return True
+        return boxes == 1 and label not in self.crowded
+
+    @functools.cached_property
+    def crowd(self) -> bool:
+        """Whether there are so many people that small things are not seen."""
+        return "person" in self.crowded or len(self.by_label.get("person", ())) >= _CROWD
+
     # What is known for sure
 
     @functools.cached_property
     def counts(self) -> dict[str, int]:
-        """Exact numbers of labels that are there; none where captions or tiny boxes put them in doubt."""
-        if self.doubled:
-            return {}
-        _, many, numbers = self._mentions
-        sure: dict[str, int] = {}
-        for label, found in self.by_label.items():
-            if label not in self._searched or label in self.crowded or not nouns.countable(label):
-                continue
-            n = len(found)
-            given = numbers.get(label)
-            told_otherwise = (given and n not in given) or (n == 1 and label in many)
-            if told_otherwise or min(map(self.share, found)) < TINY:
-                continue
-            sure[label] = n
-        return sure
+        """Exact numbers of labels that are there; none where anything puts them in doubt."""
+        return {} if self.doubled else {k: len(v) for k, v in self.by_label.items() if self._is_sure(k, v)}
+
+    def _is_sure(self, label: str, found: Sequence[Object]) -> bool:
+        """Whether annotators surely boxed each one, and a reader would count the same."""
+        if label not in self._searched or label in self.crowded or not nouns.countable(label):
+            return False
+        if min(map(self.share, found)) < TINY:
+            return False
+        maybe, many, numbers = self._mentions
+        n, words = len(found), nouns.words()
+        if label in numbers:
+            return n in numbers[label]
+        if label in words.told and self.scene.captions and label not in maybe:
+            return False
+        if n == 1 and label in many:
+            return False
+        if self._mixed_up(label) or (self.crowd and label in words.in_crowds):
+            return False
+        return n == 1 or not (label in words.in_pieces or (n > 2 and _hidden(found)))
+
+    def _mixed_up(self, label: str) -> bool:
+        """Whether something is there that annotators call now one, now the other: a car and a truck."""
+        return any(label in row and len(row & self.by_label.keys()) > 1 for row in nouns.words().mixed_up)
 
     @functools.cached_property
     def unique(self) -> list[Object]:
@@ -173,8 +202,10 @@ class View:
         Searched for by annotators, spoken of in no text, and not easily taken for something that is there.
         """
         blocked = set(self.mentioned)
-        if "person" in self.crowded:
+        if self.crowd:
             blocked |= nouns.words().in_crowds
+        for label in self.by_label:
+            blocked |= nouns.words().overlooked.get(label, frozenset())
         for row in nouns.words().confusable:
             if any(label in row for label in self.by_label):
                 blocked |= row
@@ -256,6 +287,19 @@ class View:
     def box_form(self) -> str:
         """Name of the box convention, the last part of the groups that explain it."""
         return "padded_square" if self.settings.padded_square else "normalised"
+
+
+def _hidden(objects: Sequence[Object]) -> bool:
+    """Whether boxes lie on each other, so that more things may be behind."""
+    boxes = [o.box for o in objects]
+    return any(
+        overlap(a, b) > _OVERLAP * min(a.area, b.area) for i, a in enumerate(boxes) for b in boxes[i + 1 :]
+    )
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Area that two boxes share, in square pixels."""
+    return max(0.0, min(a.x2, b.x2) - max(a.x1, b.x1)) * max(0.0, min(a.y2, b.y2) - max(a.y1, b.y1))
 
 
 @functools.lru_cache(maxsize=256)

@@ -157,28 +157,33 @@ def _is_noun(tokens: Sequence[str], i: int) -> bool:
 def ranked(texts: Sequence[str], common: Collection[str] = ()) -> list[int]:
     """Indices of the cleaned captions, the one that the others agree with most first.
 
-    Agreement is the mean share of its content words that each other caption has too. Against a caption count
-    words that no other has and that are not ``common`` (there the typing errors are), headline style, and a man
-    where the others see a woman.
+    Agreement is the mean share of its content words that each other caption has too; where they agree on little,
+    the one that says more comes first. Against a caption count words that no other has and that are not ``common``
+    (there the typing errors are), and headline style.
 
     Args:
         texts: Cleaned captions of one image.
         common: Words that a larger body of captions uses; empty where none is known.
     """
-    signs = _signs()
-    bags = [frozenset(words(t)) for t in texts]
-    sexes = [bool(b & signs.masculine) - bool(b & signs.feminine) for b in bags]
-    content = [b - signs.fillers for b in bags]
+    content = [frozenset(words(t)) - _signs().fillers for t in texts]
     scores: list[float] = []
     for i, bag in enumerate(content):
         others = [b for j, b in enumerate(content) if j != i]
         score = sum(len(bag & b) / (len(bag | b) or 1) for b in others) / (len(others) or 1)
         if common:
             score -= 0.04 * sum(1 for word in bag if word not in common and not any(word in b for b in others))
+        score += 0.01 * min(len(bag), 8)
         score -= 0.15 * _looseness(texts[i])
-        score -= 1.0 if sexes[i] * sum(sexes) < 0 else 0.0
         scores.append(score)
     return sorted(range(len(texts)), key=lambda i: (-scores[i], i))
+
+
+def outvoted(texts: Sequence[str]) -> set[int]:
+    """Indices of the captions that see a man where as many others or more see a woman, or the other way round."""
+    signs = _signs()
+    bags = [frozenset(words(t)) for t in texts]
+    sexes = [bool(b & signs.masculine) - bool(b & signs.feminine) for b in bags]
+    return {i for i, sex in enumerate(sexes) if sex and sex * sum(sexes) <= 0}
 
 
 def is_loose(text: str) -> bool:

@@ -19,6 +19,12 @@ _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eigh
 _CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BRACKETED = re.compile(r"\([^)]*\)")
 _TRAILING_NUMBER = re.compile(r"[\s#]*\d+$")
+_NO_SIGN = re.compile(r"^no (\w+) (?=\w)")
+#: The noun that is inflected, and what follows it: "cup" and " of coffee", "man" and " sitting".
+_WITH_TAIL = re.compile(
+    r"(?P<noun>.+?)(?P<tail> (?:of|on|in|with|at|by|near|under|without|from) .+)"
+    r"|(?P<doer>person|man|woman|boy|girl|child|people|dog|cat|bird)(?P<doing> \w+ing\b.*)"
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Words:
     plurals: Mapping[str, str]
     pairs: frozenset[str]
     uncounted: frozenset[str]
+    plural_only: frozenset[str]
     mass: frozenset[str]
     portions: Mapping[str, str]
     articles: Mapping[str, str]
@@ -37,7 +44,11 @@ class Words:
     phrases: tuple[str, ...]
     broad: Mapping[str, tuple[str, ...]]
     in_crowds: frozenset[str]
+    overlooked: Mapping[str, frozenset[str]]
     confusable: tuple[frozenset[str], ...]
+    mixed_up: tuple[frozenset[str], ...]
+    in_pieces: frozenset[str]
+    told: frozenset[str]
     people: frozenset[str]
 
 
@@ -52,6 +63,7 @@ def words() -> Words:
         plurals={**raw["plurals"], **{noun: f"{noun}s" for noun in raw["regular"]}},
         pairs=frozenset(raw["pairs"]),
         uncounted=frozenset(raw["uncounted"]),
+        plural_only=frozenset(raw["plural_only"]),
         mass=frozenset(raw["mass"]),
         portions=raw["portions"],
         articles=raw["articles"],
@@ -60,7 +72,11 @@ def words() -> Words:
         broad={word: tuple(labels) for word, labels in raw["broad"].items()},
         people=frozenset(raw["people"]),
         in_crowds=frozenset(raw["in_crowds"]),
+        overlooked={label: frozenset(others) for label, others in raw["overlooked"].items()},
         confusable=tuple(frozenset(row) for row in raw["confusable"]),
+        mixed_up=tuple(frozenset(row) for row in raw["mixed_up"]),
+        in_pieces=frozenset(raw["in_pieces"]),
+        told=frozenset(raw["told"]),
     )
 
 
@@ -68,15 +84,20 @@ def words() -> Words:
 def clean(label: str) -> str:
     """A label as words: ``kitchen_bottle`` and ``KitchenBottle2`` give "kitchen bottle".
 
-    Proper nouns keep their capital, and so does a whole label of up to three capitals ("SUV").
+    Proper nouns keep their capital, and so do words of two to four capitals ("SUV", "MRI scanner"), unless the
+    whole label is in capitals and longer or a word that is known ("DOG").
     """
     text = _BRACKETED.sub(" ", label).replace("_", " ").replace("/", " or ")
     text = _TRAILING_NUMBER.sub("", _CAMEL.sub(" ", text).strip())
-    text = " ".join(text.split())
-    if text.isupper() and len(text) <= 3:
-        return text
-    lowered = text.lower()
-    return " ".join(words().proper.get(word, word) for word in lowered.split())
+    parts = text.split()
+    lowered = " ".join(parts).lower()
+    shouted = " ".join(parts).isupper() and (len(lowered) > 3 or lowered in words().plurals)
+    said = [part if _is_acronym(part) and not shouted else part.lower() for part in parts]
+    return _NO_SIGN.sub(r"no-\1 ", " ".join(words().proper.get(word, word) for word in said))
+
+
+def _is_acronym(word: str) -> bool:
+    return 2 <= len(word) <= 4 and word.isalpha() and word.isupper()
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -92,9 +113,19 @@ def loosely(label: str) -> str:
 
 
 @functools.lru_cache(maxsize=65_536)
+def _noun(label: str) -> tuple[str, str]:
+    """The noun that is inflected and what follows it: "cup of coffee" gives "cup" and " of coffee"."""
+    text = name(label)
+    found = _WITH_TAIL.fullmatch(text)
+    if found is None:
+        return text, ""
+    return found["noun"] or found["doer"], found["tail"] or found["doing"]
+
+
+@functools.lru_cache(maxsize=65_536)
 def _unit(label: str) -> str | None:
     """The word that counts the thing where the noun itself cannot: "pair", "piece"."""
-    text = name(label)
+    text = _noun(label)[0]
     last = text.rsplit(" ", 1)[-1]
     for key in (text, last):
         if key in words().pairs:
@@ -106,18 +137,20 @@ def _unit(label: str) -> str | None:
 
 @functools.lru_cache(maxsize=65_536)
 def _is_mass(label: str) -> bool:
-    text = name(label)
+    text = _noun(label)[0]
     return text in words().mass or text.rsplit(" ", 1)[-1] in words().mass
 
 
 @functools.lru_cache(maxsize=65_536)
 def is_plural(label: str) -> bool:
-    """Whether the label itself names several things ("trees") and so cannot be counted."""
-    text = name(label)
+    """Whether the label itself names several things ("trees", "men") and so cannot be counted."""
+    text = _noun(label)[0]
     last = text.rsplit(" ", 1)[-1]
     known = words().plurals
     if text in known or last in known or _unit(label) or _is_mass(label):
         return False
+    if last in _singulars() or last in words().plural_only:
+        return True
     if not last.endswith("s") or last.endswith(("ss", "us", "is", "as", "os")):
         return False
     one = _engine().singular_noun(last)
@@ -157,7 +190,8 @@ def plural(label: str) -> str:
         return f"{_plural_of(unit)} of {name(label)}"
     if _is_mass(label) or is_plural(label):
         return name(label)
-    return _plural_of(name(label))
+    noun, tail = _noun(label)
+    return " or ".join(map(_plural_of, noun.split(" or "))) + tail
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -235,9 +269,11 @@ def _article(text: str) -> str:
     for key in (text, first):
         if key in words().articles:
             return words().articles[key]
+    if _is_acronym(first):
+        return "an" if first[0] in "AEFHILMNORSX" else "a"  # read letter by letter: "an MRI scanner"
     if first[:1] in "aeiou" and not first.startswith(("u", "eu", "one")):
         return "an"
-    if first[:1] in "bcdfgjklmnpqrstvwyz" or first == "TV" or first.startswith("T-"):
+    if first[:1] in "bcdfgjklmnpqrstvwyz" or first.startswith("T-"):
         return "a"
     if text in words().plurals:  # a frequent label: "umbrella"
         return "an" if first[:1] in "aeiou" else "a"
@@ -252,6 +288,8 @@ def _plural_of(noun: str) -> str:
         return known[noun]
     if last in known:
         return f"{front} {known[last]}"
+    if _is_acronym(last):
+        return f"{noun}s"
     return str(_engine().plural_noun(noun))
 
 

@@ -9,6 +9,7 @@ from vlit.data.scene import Object
 from vlit.generate.expressions import clear_box, expressions
 from vlit.generate.fact import Fact, Part, Task, TaskConfig
 from vlit.generate.view import View
+from vlit.language import nouns
 
 
 class BoxExpressionConfig(TaskConfig):
@@ -22,8 +23,10 @@ class BoxExpression(Task[BoxExpressionConfig]):
 
     name = "box_expression"
     Config = BoxExpressionConfig
-    _slots = ("box", "a_label", "label", "the_thing")
-    groups = dict.fromkeys(("ask_name", "ask_which", "say_name", "say_which"), _slots)
+    _slots = ("box", "a_label", "is_label", "label", "the_thing")
+    groups = dict.fromkeys(
+        ("ask_name", "ask_which", "ask_phrase", "say_name", "say_some", "say_which", "say_phrase"), _slots
+    )
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """The kind of any object, or an expression that singles it out; one an object."""
@@ -37,23 +40,26 @@ class BoxExpression(Task[BoxExpressionConfig]):
         for o in objects:
             expression = named.get(o.id)
             if expression is not None and (not expression.unique or rng.random() < 0.3):
-                yield self._fact(view, o, "which", expression.text, expression.evidence)
+                case = "which" if rng.random() < 0.5 else "phrase"
+                yield self._fact(view, o, case, expression.text, expression.evidence)
             elif o.label not in labels:
                 labels.add(o.label)
                 evidence = view.evidence(o.label) if len(view.by_label[o.label]) == 1 else (o.id,)
                 yield self._fact(view, o, "name", view.bare(o.label), evidence)
 
     def _fact(self, view: View, o: Object, case: str, short: str, evidence: tuple[str, ...]) -> Fact:
+        some = case == "name" and (nouns.is_plural(o.label) or nouns.kind_is(o.label) == "is")
         return Fact(
             task=self.name,
             ask=f"ask_{case}",
             note=f"read_{view.box_form}",
             form="phrase" if case == "name" else "expression",
-            say=(Part(f"say_{case}"),),
+            say=(Part("say_some" if some else f"say_{case}"),),
             short=short,
             slots={
                 "box": view.box_text(o.box),
                 "a_label": view.a(o.label),
+                "is_label": f"{'are' if nouns.is_plural(o.label) else 'is'} {view.a(o.label)}",
                 "label": view.bare(o.label),
                 "the_thing": short,
             },

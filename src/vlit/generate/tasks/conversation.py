@@ -18,7 +18,7 @@ from vlit.generate.tasks.open_vqa import OpenVqa
 from vlit.generate.tasks.presence import Presence
 from vlit.generate.tasks.referring_box import ReferringBox
 from vlit.generate.tasks.relative_position import RelativePosition
-from vlit.generate.tasks.short_caption import ShortCaption
+from vlit.generate.tasks.short_caption import ShortCaption, said
 from vlit.generate.view import View
 
 
@@ -36,7 +36,7 @@ class Conversation(Task[ConversationConfig]):
 
     name = "conversation"
     Config = ConversationConfig
-    groups: ClassVar = {"ask_what": (), "say": ("caption",)}
+    groups: ClassVar = {"ask_what": (), **dict.fromkeys(("say", "say_phrase"), ("caption", "phrase"))}
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """Conversations have rounds, see :meth:`rounds`."""
@@ -50,12 +50,13 @@ class Conversation(Task[ConversationConfig]):
             chain = _Chain(view, rng, self.config, asked)
             if n < len(lines) and n != 1:
                 line = lines[n]
+                group, slots = said(line)
                 opening = Fact(
                     task=self.name,
                     ask="ask_what",
-                    say=(Part("say"),),
+                    say=(Part(group),),
                     short=line.text,
-                    slots={"caption": line.text},
+                    slots=slots,
                     evidence=(line.id,),
                 )
                 chain.open(opening, line.text)
@@ -116,17 +117,20 @@ class _Chain:
                     break
         steps = [
             self._counting(counting), self._location(), self._question(), self._relation(),
-            self._compare(), self._missing(presence), self._overall(),
+            self._compare(), self._missing(presence),
         ]  # fmt: skip
         if self.config.boxes:
             steps.append(iter(ReferringBox().facts(self.view, self.rng)))
-        while steps and len(self.facts) < length:
+        closing = self._overall()
+        while steps and len(self.facts) < length - len(closing):
             for step in list(steps):
                 found = next(step, None)
                 if found is None:
                     steps.remove(step)
-                elif len(self.facts) < length:
+                elif len(self.facts) < length - len(closing):
                     self._add(found)
+        for fact in closing:
+            self._add(fact)
 
     def _counting(self, counting: Counting) -> Iterator[Fact]:
         for fact in counting.facts(self.view, self.rng):
@@ -161,12 +165,11 @@ class _Chain:
         if expected:
             yield presence.negative(expected[int(self.rng.random() * len(expected))])
 
-    def _overall(self) -> Iterator[Fact]:
-        """The whole scene, where the conversation did not begin with it."""
-        if not self.facts or self.facts[0].task != Conversation.name:
-            for fact in ShortCaption().facts(self.view, self.rng):
-                yield fact
-                return
+    def _overall(self) -> list[Fact]:
+        """The whole scene at the end, where the conversation did not begin with it."""
+        if self.facts and self.facts[0].task == Conversation.name:
+            return []
+        return [ShortCaption().fact(line, "ask_next") for line in self.view.lines[:1]]
 
     def _add(self, fact: Fact) -> None:
         key = "/".join((fact.task, *fact.about, *fact.evidence))

@@ -19,6 +19,9 @@ from vlit.generate.view import View
 from vlit.language import nouns
 
 
+_CENTER = PLACES[1, 1].where
+
+
 class MultipleChoiceConfig(TaskConfig):
     """Multiple choice."""
 
@@ -107,14 +110,17 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
     def _count(self, view: View, rng: Random) -> Iterator[Fact]:
         labels = [label for label, n in view.counts.items() if 2 <= n <= 8]
         rng.shuffle(labels)
+        # Two of a kind is by far the most frequent number: the others first, and a single thing now and then.
+        labels.sort(key=lambda label: view.counts[label] == 2)
+        labels += [label for label, n in view.counts.items() if n == 1][: int(rng.random() * 2)]
         for label in labels:
-            n = view.counts[label]
-            near = [m for m in range(max(1, n - 3), n + 4) if m != n]
-            wrong = rng.sample(near, self.config.options - 1)
+            n, others = view.counts[label], self.config.options - 1
+            less = rng.randint(0, min(n, others))  # so that the right number is not always a middle one
+            wrong = rng.sample(range(max(0, n - 3), n), less) + rng.sample(range(n + 1, n + 5), others - less)
             words = {"labels": nouns.plural(nouns.loosely(label))}
             yield self._fact(
                 "ask_count", str(n), [str(m) for m in wrong], rng, words,
-                view.evidence(label), view.marks(label), (label,), ordered=True,
+                view.evidence(label), view.marks(label), (label,),
             )  # fmt: skip
 
     def _place(self, view: View, rng: Random) -> Iterator[Fact]:
@@ -127,6 +133,8 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
             (cell,) = [c for c, p in PLACES.items() if p is place]
             far = [p.where for c, p in PLACES.items() if abs(c[0] - cell[0]) + abs(c[1] - cell[1]) >= 2]
             wrong = rng.sample(far, min(self.config.options - 1, len(far)))
+            if _CENTER in far and _CENTER not in wrong:
+                wrong[0] = _CENTER  # where most things are: else the center would be right whenever it is offered
             yield self._fact(
                 "ask_place", place.where, wrong, rng, {"the_label": view.the(o.label)},
                 view.evidence(o.label), (view.mark(o),), (o.label,),
@@ -142,14 +150,9 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
         evidence: tuple[str, ...],
         marks: tuple[Mark, ...] = (),
         about: tuple[str, ...] = (),
-        *,
-        ordered: bool = False,
     ) -> Fact:
         options = [right, *wrong]
-        if ordered:
-            options.sort(key=int)
-        else:
-            rng.shuffle(options)
+        rng.shuffle(options)
         letter = LETTERS[options.index(right)]
         return Fact(
             task=self.name,

@@ -8,7 +8,7 @@ from random import Random
 from typing import ClassVar
 
 from vlit.data.scene import Question
-from vlit.generate.declarative import sentence
+from vlit.generate.declarative import sentence, thing
 from vlit.generate.fact import Fact, Part, Task, TaskConfig
 from vlit.generate.view import View
 from vlit.language import nouns
@@ -70,11 +70,18 @@ class OpenVqa(Task[OpenVqaConfig]):
                 slots={
                     "question": text,
                     "question_small": text[0].lower() + text[1:],
-                    "answer": answer,
+                    "answer": _alone(text, answer),
                     "sentence": said or "",
                 },
                 evidence=(question.id,),
             )
+
+
+def _alone(question: str, answer: str) -> str:
+    """The answer as a reply of its own, where no rule makes it a sentence."""
+    if answer.isdigit() and question.lower().startswith("how many"):
+        return nouns.number_word(int(answer))
+    return nouns.capital(thing(question, answer))
 
 
 def asked(text: str) -> str | None:

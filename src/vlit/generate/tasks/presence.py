@@ -24,9 +24,12 @@ class Presence(Task[PresenceConfig]):
     Config = PresenceConfig
     _slots = ("a_label", "labels", "is_labels", "no_label", "amount", "is_amount")
     groups = dict.fromkeys(
-        ("ask", "ask_mass", "ask_next", "ask_mass_next", "one", "many", "many_next", "many_mass", "none"),
+        (
+            "ask", "ask_mass", "ask_plural", "ask_next", "ask_mass_next", "ask_plural_next",
+            "one", "many", "many_next", "many_mass", "none",
+        ),
         _slots,
-    )
+    )  # fmt: skip
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """Pairs of one object that is there and one that is not, in random order within each pair."""
@@ -40,11 +43,11 @@ class Presence(Task[PresenceConfig]):
 
     def positive(self, view: View, label: str) -> Fact:
         """The label is there."""
-        many = len(view.by_label[label]) > 1 or label in view.crowded or nouns.is_plural(label)
+        many = not view.is_one(label) or nouns.is_plural(label)
         mass = nouns.kind_is(label) == "is"
         return Fact(
             task=self.name,
-            ask="ask_mass" if mass else "ask",
+            ask=_ask(label),
             say=(Part("many_mass" if mass else ("many" if many else "one")),),
             short="yes",
             form="yes_no",
@@ -58,7 +61,7 @@ class Presence(Task[PresenceConfig]):
         """The label is not there; no annotation shows it, its absence among those searched for does."""
         return Fact(
             task=self.name,
-            ask="ask_mass" if nouns.kind_is(label) == "is" else "ask",
+            ask=_ask(label),
             say=(Part("none"),),
             short="no",
             form="yes_no",
@@ -80,6 +83,12 @@ def absent(view: View, rng: Random) -> Iterator[str]:
         label = way[int(rng.random() * len(way))]
         given.add(label)
         yield label
+
+
+def _ask(label: str) -> str:
+    if nouns.kind_is(label) == "is":
+        return "ask_mass"
+    return "ask_plural" if nouns.is_plural(label) else "ask"
 
 
 def _words(label: str) -> dict[str, str]:
