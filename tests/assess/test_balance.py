@@ -20,18 +20,18 @@ def test_balance_by_hand():
     assert (found.value, found.n) == (625.0, 4)
     assert detail["counts"] == {"a": 3, "b": 1}
     assert detail["gini"] == pytest.approx(0.25)
-    assert detail["max_min"] == 3
-    assert detail["entropy"] == pytest.approx(0.8112781)
+    assert detail["largest_to_smallest"] == 3
+    assert detail["normalised_entropy"] == pytest.approx(0.8112781)
 
 
 def test_even_single_and_empty_sets():
     assert spread({"a": 5, "b": 5})[0] == 0
-    assert spread({"a": 5})[1]["entropy"] is None
+    assert spread({"a": 5})[1]["normalised_entropy"] is None
     assert spread({})[0] is None
 
 
 @given(st.dictionaries(st.text(min_size=1), st.integers(1, 10**6), min_size=2, max_size=12))
 def test_companions_stay_in_their_ranges(counts):
     value, detail = spread(counts)
-    assert value >= 0 and detail["max_min"] >= 1
-    assert -1e-9 <= detail["gini"] < 1 and -1e-9 <= detail["entropy"] <= 1 + 1e-9
+    assert value >= 0 and detail["largest_to_smallest"] >= 1
+    assert -1e-9 <= detail["gini"] < 1 and -1e-9 <= detail["normalised_entropy"] <= 1 + 1e-9

@@ -103,3 +103,9 @@ def test_nothing_is_wider_than_a_phone(page: Path, tmp_path: Path) -> None:
     found = re.search(r'<p id="out">(\d+)</p>', dom)
     assert found is not None
     assert int(found[1]) <= 390
+
+
+def test_a_sample_that_is_not_in_the_page_is_said_to_be_elsewhere(page: Path, tmp_path: Path) -> None:
+    dom, log = dump(page, tmp_path, "#sample=gone")
+    assert "The sample gone is not in this page; `vlit show gone` tells all about it." in dom
+    assert [line for line in log.splitlines() if "CONSOLE" in line] == []

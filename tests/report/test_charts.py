@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlit.report.charts import LOWEST, histogram, percent, rule_words, short, task_bars, words
+from vlit.report.charts import LOWEST, compact, histogram, percent, rule_words, short, task_bars, words
 from vlit.report.distributions import Bounds, Distribution
 from vlit.report.totals import TaskCount
 
@@ -69,8 +69,23 @@ def test_bars_stay_inside_their_frame(counts: list[int]) -> None:
 
 
 def test_task_bars_are_relative_to_the_largest() -> None:
-    bars = task_bars([TaskCount("a", 200, 50), TaskCount("b", 50, None)])
-    assert [(b.generated_width, b.kept_width) for b in bars] == [(100, 25), (25, 0)]
+    bars = task_bars([TaskCount("a", 200, 50), TaskCount("b", 50, 0)])
+    assert [(b.generated_width, b.kept_width, b.share) for b in bars] == [(100, 25, 100), (25, 0, 0)]
+    unjudged = task_bars([TaskCount("a", 150, None), TaskCount("b", 50, None)])
+    assert [b.share for b in unjudged] == [75, 25]
+
+
+def test_one_value_is_told_and_not_drawn() -> None:
+    base = found((0, 5))
+    one = Distribution(**{**base.__dict__, "low": 1.0, "high": 1.0, "steps": ((1.0, 5),)})
+    assert (histogram(one).same, histogram(base).same) == ("1", "")
+
+
+def test_few_bars_bear_their_counts() -> None:
+    base = found((3, 1))
+    chart = histogram(Distribution(**{**base.__dict__, "steps": ((0.0, 12_345), (1.0, 7))}))
+    assert [b.above for b in chart.bars] == ["12.3k", "7"]
+    assert [compact(n) for n in (9_999, 999_999, 1_000_000, 4_560_000)] == ["9,999", "1M", "1M", "4.56M"]
     assert task_bars([]) == []
 
 

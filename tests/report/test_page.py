@@ -12,8 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.report.conftest import HOSTILE, TASKS
+from tests.report.conftest import HOSTILE, TASKS, write
+from vlit.data.sample import Turn
 from vlit.data.scene import Image
+from vlit.data.score import Verdict
+from vlit.data.store import part_key, read_part
 from vlit.report.payload import as_script
 from vlit.report.photos import embed
 from vlit.report.stage import ReportConfig, ReportStage
@@ -134,6 +137,33 @@ def test_limits_are_kept_and_told(run: RunFolder) -> None:
     assert page.count('<article class="example">') == 4
     assert f"10 of {len(run.samples)} samples are in this page" in page
     assert page.count("data:image/jpeg") == len(data["photos"])
+
+
+def test_a_very_long_answer_is_cut_in_the_examples_alone(run: RunFolder) -> None:
+    long = [
+        msgspec.structs.replace(s, turns=(s.turns[0], Turn(role="assistant", text="words " * 4_000)))
+        for s in run.samples
+    ]
+    shutil.rmtree(run.path / "samples")
+    write(run, "samples", "00000", long)
+    page = make(run)
+    assert "words … (23,999 characters)" in page
+    data = msgspec.json.decode(parse(page).scripts[0])
+    assert all(len(s["c"][1][1]) == 24_000 for s in data["samples"])
+
+
+def test_what_a_cap_dropped_is_not_shown_in_place_of_what_a_gate_dropped(run: RunFolder) -> None:
+    gated = {v.sample for v in [v for v in run.verdicts if not v.keep][:2]}
+    for part in run.verdicts.parts():
+        capped = [
+            v if v.sample in gated else msgspec.structs.replace(v, keep=False, rule="cap", reason="capped")
+            for v in read_part(part, Verdict)
+        ]
+        part.unlink()
+        write(run, "verdicts", part_key(part), capped)
+    page = make(run)
+    assert page.count('<p class="why">capped</p>') == 3
+    assert page.count('<p class="why">') == 3 + len(gated)
 
 
 def test_equal_runs_have_equal_pages(run: RunFolder) -> None:

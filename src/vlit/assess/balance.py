@@ -2,10 +2,10 @@
 
 For shares ``p_k`` of the ``K`` tasks that occur, in per cent of the set:
 
-    variance  = mean over k of (p_k - 100 / K)^2        (population variance, as the review's Balance)
-    entropy   = -sum p_k ln p_k / ln K                  (0 one task only ... 1 even; not defined for K = 1)
-    gini      = sum over i, j of |p_i - p_j| / (2 K^2 mean p)
-    max_min   = largest share / smallest share
+    variance             = mean over k of (p_k - 100 / K)^2   (population variance, as the review's Balance)
+    normalised_entropy   = -sum p_k ln p_k / ln K             (0 one task only ... 1 even; none for K = 1)
+    gini                 = sum over i, j of |p_i - p_j| / (2 K^2 mean p)
+    largest_to_smallest  = largest share / smallest share
 
 The value is the variance, 0 for a perfectly even set. Source: the review's indicator of balance; the unit
 (per cent) and the population form are the reading that fits its published numbers. Limits: it depends on the
@@ -28,7 +28,7 @@ from vlit.data.score import Score, SetScore
 
 
 class TaskBalance(Indicator[NoConfig]):
-    """Variance of the tasks' percentage shares; per sample the share of its task is the group's name."""
+    """Variance of the tasks' percentage shares: 0 where all tasks are equally frequent."""
 
     name: ClassVar[str] = "task_balance"
     principle = "balance"
@@ -65,8 +65,8 @@ def spread(counts: Mapping[str, int]) -> tuple[float | None, dict[str, Any]]:
     return variance, {
         "unit": "variance of percentage shares, population",
         "tasks": k,
-        "entropy": entropy,
+        "normalised_entropy": entropy,
         "gini": gini,
-        "max_min": ranked[-1] / ranked[0],
+        "largest_to_smallest": ranked[-1] / ranked[0],
         "counts": {name: counts[name] for name in sorted(counts)},
     }

@@ -65,7 +65,7 @@ class Half:
 
 
 class TextReadability(Indicator[TextReadabilityConfig]):
-    """Inverse perplexity under a trigram model of the other half of the set."""
+    """Inverse perplexity per token, 0 to 1, under a trigram model of the other half of the set."""
 
     name: ClassVar[str] = "text_readability"
     principle = "text readability"
@@ -103,7 +103,7 @@ class TextReadability(Indicator[TextReadabilityConfig]):
         values = [s.value for s in scores if s.value is not None]
         detail = {
             "mean of": "exp(mean log P per token), interpolated Kneser-Ney trigrams, two-fold",
-            "train_samples": self.config.train_samples,
+            "trained on at most": f"{self.config.train_samples:,} samples",
         }
         mean = math.fsum(values) / len(values) if values else None
         return SetScore(indicator=self.name, value=mean, n=len(values), detail=orjson.dumps(detail).decode())

@@ -28,7 +28,8 @@ class Bar:
     height: float
     cut: bool  #: lies outside what a gate lets through
     title: str
-    note: str = ""  #: count over a bar that is drawn lower than it is
+    note: str = ""  #: count beside a bar that is drawn lower than it is
+    above: str = ""  #: count over the bar, where there are only a few bars
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Histogram:
     median: float
     ticks: tuple[Tick, ...]
     summary: str
+    same: str = ""  #: the value of all samples, where they have but one: nothing to draw
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class TaskBar:
     kept: int | None
     generated_width: float
     kept_width: float
+    share: float  #: of all kept samples, or of all where nothing was selected, in per cent
 
 
 def histogram(found: Distribution) -> Histogram:
@@ -78,8 +81,10 @@ def histogram(found: Distribution) -> Histogram:
     ticks = [
         Tick(bar.x + bar.width / 2, short(value)) for bar, (value, _) in zip(bars, found.steps, strict=False)
     ]
-    ticks = ticks or [Tick(0, short(found.start)), Tick(100, short(found.end))]
-    return Histogram(tuple(bars), tuple(gates), median, tuple(ticks), summary)
+    tallest = f"tallest bar: {plural(max(found.counts, default=0), 'sample')}"
+    ticks = ticks or [Tick(0, short(found.start)), Tick(50, tallest), Tick(100, short(found.end))]
+    same = short(found.low) if found.low == found.high else ""
+    return Histogram(tuple(bars), tuple(gates), median, tuple(ticks), summary, same)
 
 
 def _by_bin(found: Distribution) -> tuple[list[Bar], list[Line], float]:
@@ -113,6 +118,7 @@ def _by_value(found: Distribution) -> tuple[list[Bar], list[Line], float]:
             max(LOWEST, 100 * n / top),
             _outside(v, v, found),
             f"{n:,} at {short(v)}",
+            above=compact(n),
         )
         for i, (v, n) in enumerate(found.steps)
     ]
@@ -137,9 +143,22 @@ def _line(x: float, word: str, value: float) -> Line:
 def task_bars(tasks: Sequence[TaskCount]) -> list[TaskBar]:
     """Bars relative to the largest task."""
     top = max((t.generated for t in tasks), default=0) or 1
+    whole = sum(_chosen(t) for t in tasks) or 1
     return [
-        TaskBar(t.task, t.generated, t.kept, 100 * t.generated / top, 100 * (t.kept or 0) / top) for t in tasks
+        TaskBar(
+            t.task,
+            t.generated,
+            t.kept,
+            100 * t.generated / top,
+            100 * _chosen(t) / top,
+            100 * _chosen(t) / whole,
+        )
+        for t in tasks
     ]
+
+
+def _chosen(task: TaskCount) -> int:
+    return task.generated if task.kept is None else task.kept
 
 
 def short(value: float | None) -> str:
@@ -155,6 +174,13 @@ def short(value: float | None) -> str:
     if abs(value) < 1e-3:
         return f"{value:.3g}"
     return f"{value:.{2 - _magnitude(value)}f}".rstrip("0").rstrip(".")
+
+
+def compact(count: int) -> str:
+    """A count in at most five characters: ``9,999``, ``12.3k``, ``4.6M``."""
+    if count >= 999_500:
+        return f"{count / 1e6:.3g}M"
+    return f"{count / 1e3:.3g}k" if count >= 10_000 else f"{count:,}"
 
 
 def percent(part: float, whole: float) -> str:

@@ -69,11 +69,13 @@ def fair_shares(sizes: Mapping[Stratum, int], limit: int) -> dict[Stratum, int]:
 def in_turn(groups: Mapping[str, Sequence[tuple[str, str]]], limit: int) -> list[str]:
     """One sample of each group, then a second of each, and so on; photos that were not taken yet come first.
 
+    The group of the cap comes last: what a gate dropped is of more interest.
+
     Args:
         groups: Sample ids with their photo's URI, in the order of preference.
         limit: How many samples to take.
     """
-    queues = [list(groups[key]) for key in sorted(groups)]
+    queues = [list(groups[key]) for key in sorted(groups, key=lambda k: (k == "cap", k))]
     taken: list[str] = []
     seen: set[str] = set()
     while len(taken) < limit and any(queues):

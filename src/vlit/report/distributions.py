@@ -45,6 +45,7 @@ class Distribution:
     """
 
     indicator: str
+    meaning: str = ""  #: what it measures, in a sentence
     principle: str = ""
     direction: str = ""  #: "higher is better", "lower is better" or ""
     scored: int = 0
@@ -66,6 +67,7 @@ class SetRow:
     indicator: str
     value: float | None
     n: int
+    meaning: str = ""
     principle: str = ""
     direction: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
@@ -116,18 +118,18 @@ def set_rows(run: RunFolder) -> list[SetRow]:
     rows = []
     for score in sorted(run.set_scores, key=lambda s: s.indicator):
         detail = orjson.loads(score.detail or "{}")
-        principle, direction = described(score.indicator)
         shown = detail if isinstance(detail, dict) else {"detail": detail}
-        rows.append(SetRow(score.indicator, score.value, score.n, principle, direction, shown))
+        rows.append(SetRow(score.indicator, score.value, score.n, *described(score.indicator), shown))
     return rows
 
 
-def described(indicator: str) -> tuple[str, str]:
-    """Principle and direction of an indicator; empty for one that is not installed here."""
+def described(indicator: str) -> tuple[str, str, str]:
+    """Meaning, principle and direction of an indicator; empty for one that is not installed here."""
     if indicator not in INDICATORS.targets():
-        return "", ""
+        return "", "", ""
     kind = INDICATORS.load(indicator)
-    return kind.principle, "" if kind.direction == "none" else kind.direction
+    meaning = (kind.__doc__ or "").strip().partition("\n")[0]
+    return meaning, kind.principle, "" if kind.direction == "none" else kind.direction
 
 
 def _values(run: RunFolder) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
@@ -169,9 +171,10 @@ def _distribution(name: str, span: _Range, fine: npt.NDArray[np.int64], gate: An
     centres = (edges[:-1] + edges[1:]) / 2
     width = (end - start) or 1.0
     bins = np.clip((centres - start) / width * BINS, 0, BINS - 1).astype(np.int64)
-    principle, direction = described(name)
+    meaning, principle, direction = described(name)
     return Distribution(
         indicator=name,
+        meaning=meaning,
         principle=principle,
         direction=direction,
         scored=span.scored,

@@ -13,22 +13,24 @@ import jinja2
 from markupsafe import Markup
 
 from vlit.data.sample import IMAGE_TOKEN, strip_image_tokens
+from vlit.report.boxes import drawn
 from vlit.report.charts import histogram, percent, plural, rule_words, short, task_bars, words
 from vlit.report.distributions import Distribution, SetRow
-from vlit.report.payload import as_script, drawn_boxes
+from vlit.report.payload import as_script
 from vlit.report.photos import Photo
 from vlit.report.quarantine import Quarantine
 from vlit.report.recipe import Origin
 from vlit.report.shown import Gathered, Shown
-from vlit.report.totals import ANNOTATIONS, Totals
+from vlit.report.story import flow, lead, tiles
+from vlit.report.totals import Totals
 
 _FILES = Path(__file__).parent / "template"
 
 #: Turns that an example shows before it says how many follow.
 _TURNS = 6
 
-#: Boxes with the same label get one tag when there are more than this many boxes.
-_TAGS = 4
+#: Characters of a turn that an example shows; the dialog shows it whole.
+_CLIP = 700
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,6 @@ class Content:
     data: Mapping[str, Any] = field(default_factory=dict)  #: see :func:`vlit.report.payload.payload`
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A box over a photo, in per cent of it, with its place in the palette."""
-
-    label: str
-    x: float
-    y: float
-    width: float
-    height: float
-    colour: int
-    tag: bool
-
-
 def render(content: Content) -> str:
     """The whole page as one HTML text that asks for nothing outside itself."""
     environment = jinja2.Environment(
@@ -76,6 +65,7 @@ def render(content: Content) -> str:
         "rule_words": rule_words,
         "thousands": lambda n: f"{n:,}",
         "spoken": strip_image_tokens,
+        "clipped": clipped,
     }
     environment.globals |= {"percent": percent, "plural": plural}
     script = (_FILES / "page.js").read_text(encoding="utf-8")
@@ -84,13 +74,15 @@ def render(content: Content) -> str:
     return environment.get_template("page.html").render(
         c=content,
         t=content.totals,
-        annotation_words=ANNOTATIONS,
+        lead=lead(content.totals),
+        flow=list(flow(content.totals, content.quarantine)),
+        tiles=tiles(content.totals, content.quarantine),
         bars=task_bars(content.totals.tasks),
         histograms=[(d, histogram(d)) for d in content.distributions],
         dropped_by=dict(content.totals.rules),
         photo_number=lambda image: numbers.get(image.uri, -1),
         photo_of=lambda image: content.photos.get(image.uri),
-        boxes=boxes,
+        boxes=drawn,
         shows_image=lambda text: IMAGE_TOKEN in text,
         scene_of=lambda shown: next(
             (
@@ -110,32 +102,12 @@ def render(content: Content) -> str:
     )
 
 
-def boxes(shown: Shown) -> list[Drawn]:
-    """Boxes over the sample's first photo; equal labels share a colour."""
-    if not shown.sample.images:
-        return []
-    image = shown.sample.images[0]
-    if image.width <= 0 or image.height <= 0:
-        return []
-    colours: dict[str, int] = {}
-    found = drawn_boxes(shown)
-    drawn = []
-    for label, box in found:
-        first = label not in colours
-        colour = colours.setdefault(label, len(colours) % 6)
-        inside = box.clipped(image.width, image.height)
-        drawn.append(
-            Drawn(
-                label=label,
-                x=100 * inside.x1 / image.width,
-                y=100 * inside.y1 / image.height,
-                width=100 * inside.width / image.width,
-                height=100 * inside.height / image.height,
-                colour=colour,
-                tag=first or len(found) <= _TAGS,
-            )
-        )
-    return drawn
+def clipped(text: str) -> str:
+    """The head of a long text, cut between words where it has any."""
+    if len(text) <= _CLIP:
+        return text
+    head = text[:_CLIP].rsplit(maxsplit=1)[0]
+    return f"{head} … ({len(text):,} characters)"
 
 
 def credit_lines(content: Content) -> list[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ import msgspec
 from vlit.data.boxes import Box
 from vlit.data.scene import Image
 from vlit.data.seeds import draw
+from vlit.report.boxes import Drawn, drawn
 from vlit.report.distributions import Distribution
 from vlit.report.photos import Photo
 from vlit.report.shown import Gathered, Shown
@@ -63,17 +64,6 @@ def as_script(data: Any) -> str:
     return msgspec.json.encode(data).decode().replace("<", "\\u003c")
 
 
-def drawn_boxes(shown: Shown) -> list[tuple[str, Box]]:
-    """Boxes to draw over a sample's first photo: those it speaks of, else those of its annotations."""
-    sample = shown.sample
-    marks = [(m.label, m.box) for m in sample.marks]
-    if sample.region is not None:
-        marks.insert(0, ("region", sample.region))
-    return marks or [
-        (a.text if a.kind == "object" else a.kind, box) for a in shown.annotations for box in a.boxes
-    ]
-
-
 def _sample(shown: Shown, number: int, photos: Mapping[str, int], scenes: Mapping[str, int]) -> dict[str, Any]:
     sample, verdict, origin = shown.sample, shown.verdict, shown.sample.provenance
     return {
@@ -86,7 +76,7 @@ def _sample(shown: Shown, number: int, photos: Mapping[str, int], scenes: Mappin
         "p": [_picture(image, photos) for image in sample.images],
         "s": [scenes[name] for name in origin.scenes if name in scenes],
         "c": [[turn.role, turn.text] for turn in sample.turns],
-        "m": [[label, *_corners(box)] for label, box in drawn_boxes(shown)],
+        "m": [[b.label, *_drawn(b), b.tag] for b in drawn(shown)],
         "a": [[a.id, a.kind, a.text, [_corners(b) for b in a.boxes]] for a in shown.annotations],
         "l": list(shown.lost),
         "v": [[s.indicator, _rounded(s.value), s.reason, s.group] for s in shown.scores],
@@ -109,6 +99,10 @@ def _origin(shown: Shown) -> dict[str, str]:
 
 def _corners(box: Box) -> list[float]:
     return [round(v, 1) for v in (box.x1, box.y1, box.x2, box.y2)]
+
+
+def _drawn(box: Drawn) -> list[float]:
+    return [round(v, 2) for v in (box.x, box.y, box.width, box.height)]
 
 
 def _rounded(value: float | None) -> float | None:

@@ -24,6 +24,9 @@ from vlit.report.totals import totals
 from vlit.run import stage
 from vlit.run.folder import RunFolder
 
+#: Examples of samples that were dropped by a cap alone.
+_CAPPED = 3
+
 
 class ReportConfig(stage.Config):
     """What the page shows."""
@@ -107,6 +110,8 @@ def _examples(choice: Choice, by_id: dict[str, Shown], limit: int) -> tuple[list
             dropped[rule].append((name, _photo(by_id[name])))
         else:
             kept[task].append((name, _photo(by_id[name])))
+    if "cap" in dropped:  # says nothing of the sample itself, so a few are enough
+        del dropped["cap"][_CAPPED:]
     number_dropped = min(sum(map(len, dropped.values())), limit // 2)
     return in_turn(kept, limit - number_dropped), in_turn(dropped, number_dropped)
 

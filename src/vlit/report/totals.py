@@ -47,6 +47,7 @@ class Totals:
     words: int = 0  #: words in all answers, counted as runs of non-space
     marked: int = 0  #: samples with at least one box
     text_only: int = 0  #: samples without an image
+    photos: int = 0  #: different images of all samples
 
 
 def totals(run: RunFolder) -> Totals:
@@ -57,6 +58,7 @@ def totals(run: RunFolder) -> Totals:
             annotations[column] += pc.sum(pc.list_value_length(batch[column]), min_count=0).as_py()
     generated: Counter[str] = Counter()
     rounds = words = marked = text_only = 0
+    photos: set[int] = set()  # hashes take a quarter of the memory that the URIs would
     for batch in _batches(run.samples.parts(), ["task", "turns", "marks", "images"]):
         _count(batch["task"], generated)
         turns = batch["turns"].flatten()
@@ -65,6 +67,7 @@ def totals(run: RunFolder) -> Totals:
         words += pc.sum(pc.count_substring_regex(answers, r"\S+"), min_count=0).as_py()
         marked += _rows(pc.greater(pc.list_value_length(batch["marks"]), 0))
         text_only += _rows(pc.equal(pc.list_value_length(batch["images"]), 0))
+        photos.update(map(hash, pc.unique(batch["images"].flatten().field("uri")).to_pylist()))
     rules = verdict_counts(run)
     del rules["kept"]
     judged = bool(run.verdicts.parts() or run.selected.parts())
@@ -82,6 +85,7 @@ def totals(run: RunFolder) -> Totals:
         words=words,
         marked=marked,
         text_only=text_only,
+        photos=len(photos),
     )
 
 

@@ -73,9 +73,8 @@ function search() {
   $("rows").replaceChildren();
   shown = 0;
   const filtered = found.length !== data.samples.length;
-  $("tally").textContent = filtered
-    ? `${found.length.toLocaleString("en")} of ${count(data.samples.length, "sample")}`
-    : count(found.length, "sample");
+  const all = count(data.samples.length, "sample") + (data.total > data.samples.length ? " in this page" : "");
+  $("tally").textContent = filtered ? `${found.length.toLocaleString("en")} of ${all}` : all;
   if (!found.length) $("rows").append(el("li", { class: "empty" }, "No sample fits. Try fewer words or another filter."));
   more(terms, sort);
 }
@@ -118,20 +117,17 @@ function row(s, terms, sort) {
 
 // ---- one sample
 const SVG = "http://www.w3.org/2000/svg";
-function rect(box, w, h, kind) {
+function rect(x, y, width, height, kind) {
   const node = document.createElementNS(SVG, "rect");
-  const [x1, y1, x2, y2] = box;
-  const at = { x: 100 * x1 / w, y: 100 * y1 / h, width: 100 * (x2 - x1) / w, height: 100 * (y2 - y1) / h, class: kind };
-  for (const [key, value] of Object.entries(at)) node.setAttribute(key, value);
+  for (const [key, value] of Object.entries({ x, y, width, height, class: kind })) node.setAttribute(key, value);
   return node;
 }
+// Boxes to draw are in per cent, with the place of their label; those of annotations are corners in pixels.
 function picture(item, boxes) {
   const [n, w, h, name] = item;
   const stored = photo(n);
-  if (!stored || !stored.d) {
-    return el("div", { class: "photo" }, el("div", { class: "lost" }, `${name}: ${(stored && stored.x) || "this photo is not embedded in the page"}`));
-  }
-  const frame = el("div", { class: "photo", style: `aspect-ratio:${Number(w)}/${Number(h)}` },
+  if (!stored || !stored.d) return el("p", { class: "nophoto" }, `${name}: ${(stored && stored.x) || "not embedded in this page"}`);
+  const frame = el("div", { class: "photo", style: `aspect-ratio:${Number(stored.w)}/${Number(stored.h)}` },
     el("img", { src: stored.d, alt: `Photo ${name}` + (boxes.length ? " with boxes: " + [...new Set(boxes.map((b) => b[0]))].join(", ") : "") }));
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 100 100");
@@ -139,20 +135,18 @@ function picture(item, boxes) {
   svg.setAttribute("aria-hidden", "true");
   frame.append(svg);
   const colours = new Map();
-  for (const [label, ...box] of boxes) {
-    const first = !colours.has(label);
-    if (first) colours.set(label, colours.size % 6);
-    svg.append(rect(box, w, h, "halo"), rect(box, w, h, "c" + colours.get(label)));
-    if (first || boxes.length <= 4) {
-      const [x1, y1, x2] = box;
-      const across = x1 / w > 0.62 ? `right:${100 - 100 * x2 / w}%` : `left:${100 * x1 / w}%`;
-      const down = y1 / h < 0.08 ? `top:${100 * y1 / h}%` : `bottom:${100 - 100 * y1 / h}%`;
-      frame.append(el("span", { class: "tag c" + colours.get(label), style: `${across};${down}`, "aria-hidden": "true" }, label));
-    }
+  for (const [label, x, y, width, height, tag] of boxes) {
+    if (!colours.has(label)) colours.set(label, colours.size % 6);
+    const colour = "c" + colours.get(label);
+    svg.append(rect(x, y, width, height, "halo"), rect(x, y, width, height, colour));
+    if (tag) frame.append(el("span", { class: "tag " + colour, style: tag, "aria-hidden": "true" }, label));
   }
   frame.light = (which) => {
     svg.querySelectorAll(".on").forEach((node) => node.remove());
-    for (const box of which) svg.append(rect(box, w, h, "halo on"), rect(box, w, h, "c0 on"));
+    for (const [x1, y1, x2, y2] of which) {
+      const place = [100 * x1 / w, 100 * y1 / h, 100 * (x2 - x1) / w, 100 * (y2 - y1) / h];
+      svg.append(rect(...place, "halo on"), rect(...place, "c0 on"));
+    }
   };
   return frame;
 }
@@ -201,7 +195,11 @@ function origin(s) {
 }
 function open(id) {
   const s = data.samples[byId.get(id)];
-  if (!s) return;
+  if (!s) {
+    $("tally").textContent = `The sample ${id} is not in this page; \`vlit show ${id}\` tells all about it.`;
+    $("explore").scrollIntoView();
+    return;
+  }
   const frames = s.p.map((item, n) => picture(item, n ? [] : s.m));
   const dialog = $("sample");
   dialog.replaceChildren(
@@ -211,10 +209,11 @@ function open(id) {
     el("div", { class: "body" },
       el("div", { class: "pictures" }, ...frames),
       el("div", { class: "sources" },
-        s.a.length || s.l.length ? el("h3", {}, "Made from these annotations") : null, annotations(s, frames[0]),
+        ...(s.a.length || s.l.length ? [el("h3", {}, "Made from these annotations"), annotations(s, frames[0])] : []),
         el("h3", {}, "Provenance"), origin(s)),
-      el("div", { class: "said" }, el("h3", {}, "Dialogue"), chat(s.c),
+      el("div", { class: "said" },
         s.k === false ? el("h3", {}, "Why it was dropped") : null, s.k === false ? el("p", { class: "why" }, s.w) : null,
+        el("h3", {}, "Dialogue"), chat(s.c),
         s.v.length ? el("h3", {}, "Scores") : null, s.v.length ? scores(s) : null)));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
@@ -256,6 +255,7 @@ function fromAddress() {
   if (asked.get("theme")) document.documentElement.dataset.theme = asked.get("theme");
   search();
   if (asked.get("sample")) open(asked.get("sample"));
+  else if (FIELDS.some((key) => asked.get(key))) $("explore").scrollIntoView();
 }
 for (const key of FIELDS) $(key).addEventListener("input", () => { writeAddress({ [key]: $(key).value }); search(); });
 $("tools").addEventListener("submit", (event) => event.preventDefault());
