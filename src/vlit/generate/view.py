@@ -30,7 +30,7 @@ _VALUES = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
     "couple": 2, "pair": 2,
 }  # fmt: skip
-#: Share of the image below which an object is easily overlooked, and below which it is easily taken for another.
+#: Shares of the image below which an object is easily overlooked, and easily taken for another.
 TINY, SMALL = 0.0024, 0.01
 #: So many people are a crowd, in which small things are not seen.
 _CROWD = 6

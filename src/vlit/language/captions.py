@@ -101,16 +101,23 @@ def problem(text: str, *, shortest: int = 5, longest: int = 32) -> str | None:
         return "too long"
     if not text.isascii():
         return "letters outside English"
+    if (typo := misspelt(text)) is not None:
+        return f"misspelt: {typo}"
     signs = _signs()
-    misspelt = next((w for w in words(text) if w in signs.typos), None)
-    if misspelt is None and (found := signs.typo_patterns.search(text)):
-        misspelt = found.group()
-    if misspelt is not None:
-        return f"misspelt: {misspelt}"
     lowered = text[0].lower() + text[1:]
     if signs.any_junk.search(lowered):
         return next(reason for pattern, reason in signs.junk if pattern.search(lowered))
     return None
+
+
+def misspelt(text: str) -> str | None:
+    """A word of the text that is known as a misspelling, if there is one."""
+    signs = _signs()
+    for word in words(text):
+        if word in signs.typos:
+            return word
+    found = signs.typo_patterns.search(text)
+    return found.group() if found else None
 
 
 def is_sentence(text: str) -> bool:
@@ -157,9 +164,9 @@ def _is_noun(tokens: Sequence[str], i: int) -> bool:
 def ranked(texts: Sequence[str], common: Collection[str] = ()) -> list[int]:
     """Indices of the cleaned captions, the one that the others agree with most first.
 
-    Agreement is the mean share of its content words that each other caption has too; where they agree on little,
-    the one that says more comes first. Against a caption count words that no other has and that are not ``common``
-    (there the typing errors are), and headline style.
+    Agreement is the mean share of its content words that each other caption has too; where they agree on
+    little, the one that says more comes first. Against a caption count words that no other has and that are not
+    ``common`` (there the typing errors are), and headline style.
 
     Args:
         texts: Cleaned captions of one image.
@@ -179,7 +186,7 @@ def ranked(texts: Sequence[str], common: Collection[str] = ()) -> list[int]:
 
 
 def outvoted(texts: Sequence[str]) -> set[int]:
-    """Indices of the captions that see a man where as many others or more see a woman, or the other way round."""
+    """Indices of the captions that see a man where as many others see a woman, or the other way round."""
     signs = _signs()
     bags = [frozenset(words(t)) for t in texts]
     sexes = [bool(b & signs.masculine) - bool(b & signs.feminine) for b in bags]

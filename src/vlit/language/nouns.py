@@ -36,6 +36,7 @@ class Words:
     plurals: Mapping[str, str]
     pairs: frozenset[str]
     uncounted: frozenset[str]
+    definite: frozenset[str]
     plural_only: frozenset[str]
     mass: frozenset[str]
     portions: Mapping[str, str]
@@ -64,6 +65,7 @@ def words() -> Words:
         pairs=frozenset(raw["pairs"]),
         uncounted=frozenset(raw["uncounted"]),
         plural_only=frozenset(raw["plural_only"]),
+        definite=frozenset(raw["definite"]),
         mass=frozenset(raw["mass"]),
         portions=raw["portions"],
         articles=raw["articles"],
@@ -174,6 +176,13 @@ def bare(label: str) -> str:
 
 
 @functools.lru_cache(maxsize=65_536)
+def single(label: str) -> str:
+    """One of the thing that can be told from others: "dog", "pair of scissors", "piece of broccoli"."""
+    unit = _unit(label)
+    return f"{unit} of {name(label)}" if unit else name(label)
+
+
+@functools.lru_cache(maxsize=65_536)
 def singular(label: str) -> str:
     """One of the thing with its article: "an orange", "a pair of scissors", "some broccoli", "a TV"."""
     if _is_mass(label) or is_plural(label):
@@ -213,8 +222,7 @@ def counted(n: int, label: str) -> str:
     if is_plural(label):
         return f"some {name(label)}"
     if n == 1:
-        unit = _unit(label)
-        return f"one {unit} of {name(label)}" if unit else f"one {bare(label)}"
+        return f"one {single(label)}"
     return f"{number_word(n)} {plural(label)}"
 
 

@@ -53,7 +53,7 @@ class BoxExpression(Task[BoxExpressionConfig]):
             task=self.name,
             ask=f"ask_{case}",
             note=f"read_{view.box_form}",
-            form="phrase" if case == "name" else "expression",
+            form="expression" if case == "phrase" else "phrase",
             say=(Part("say_some" if some else f"say_{case}"),),
             short=short,
             slots={

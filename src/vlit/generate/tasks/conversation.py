@@ -184,6 +184,8 @@ class _Chain:
 
     def _linked(self, fact: Fact) -> Fact:
         """The fact asked as a later round asks, with "it" or "them" where the last answer makes that clear."""
+        if fact.say == (Part("many"),):
+            fact = replace(fact, say=(Part("many_next"),))  # the number may be asked for next
         if not self.facts:
             return fact
         if fact.about and fact.about == (self._topic,):
@@ -192,6 +194,4 @@ class _Chain:
             if fact.task == Counting.name and self.facts[-1].task == Presence.name:
                 return replace(fact, ask="ask_it")
         later = f"{fact.ask}_next"
-        if fact.say == (Part("many"),):
-            fact = replace(fact, say=(Part("many_next"),))
         return replace(fact, ask=later) if later in TASKS.load(fact.task).groups else fact

@@ -18,7 +18,6 @@ from vlit.generate.tasks.presence import absent
 from vlit.generate.view import View
 from vlit.language import nouns
 
-
 _CENTER = PLACES[1, 1].where
 
 
@@ -134,7 +133,9 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
             far = [p.where for c, p in PLACES.items() if abs(c[0] - cell[0]) + abs(c[1] - cell[1]) >= 2]
             wrong = rng.sample(far, min(self.config.options - 1, len(far)))
             if _CENTER in far and _CENTER not in wrong:
-                wrong[0] = _CENTER  # where most things are: else the center would be right whenever it is offered
+                wrong[0] = (
+                    _CENTER  # where most things are: else the center would be right whenever it is offered
+                )
             yield self._fact(
                 "ask_place", place.where, wrong, rng, {"the_label": view.the(o.label)},
                 view.evidence(o.label), (view.mark(o),), (o.label,),

@@ -12,7 +12,7 @@ from vlit.generate.declarative import sentence, thing
 from vlit.generate.fact import Fact, Part, Task, TaskConfig
 from vlit.generate.view import View
 from vlit.language import nouns
-from vlit.language.captions import clean
+from vlit.language.captions import clean, misspelt
 
 _ANSWER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 .,:'&/%$-]*$")
 _EMPTY = frozenset(
@@ -87,9 +87,10 @@ def _alone(question: str, answer: str) -> str:
 def asked(text: str) -> str | None:
     """The question as a careful writer would put it, or ``None`` for something else than one question."""
     text = clean(text).rstrip(".?! ") + "?"
-    if len(text.split()) < 3 or not text.isascii() or text.count("?") != 1 or "_" in text:
+    if len(text.split()) < 3 or not text.isascii() or text.count("?") != 1 or "_" in text or misspelt(text):
         return None
-    return " ".join(nouns.words().proper.get(word, word) for word in text.split())
+    first, *others = text.split()
+    return " ".join([first.capitalize(), *(nouns.words().proper.get(word, word) for word in others)])
 
 
 def agreed(question: Question, agreement: float) -> str | None:
