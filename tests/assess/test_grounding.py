@@ -147,6 +147,15 @@ def test_left_and_right_by_the_boxes():
     assert value("Is the cat to the left of the dog?", "Yes.", of=room) == 0.0
 
 
+@pytest.mark.parametrize(
+    "asked", ["On which side of the dog is the table?", "Is the lamp left or right of the dog?"]
+)
+def test_a_side_of_something_is_no_place_in_the_picture(asked):
+    room = scene([obj(1, "dog", 0), obj(2, "dining table", 70)])
+    assert value(asked, "Right", of=room) is None
+    assert value("Where is the dog?", "Right", of=room) == 0.0
+
+
 def test_a_number_that_a_caption_gives_is_supported_whatever_the_boxes_say():
     room = scene([obj(1, "dog")], captions=["Three dogs on a couch."])
     assert value("Describe.", "Three dogs rest.", of=room) == 1.0

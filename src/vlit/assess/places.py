@@ -33,6 +33,12 @@ _SHORT_PLACE = re.compile(
     r"(?:(?:side|part|half|corner)\s*)?(?:of\s+the\s+(?:image|picture|photo|frame|scene))?\W*",
     re.IGNORECASE,
 )
+#: A question for the place of one thing as seen from another, which may not be among the labels.
+_RELATIVE = re.compile(
+    r"\bsides?\s+of\s+(?:an?|the)\s+(?!image|picture|photo|frame|scene)|\b(?:left|right)\s+of\b|\brelat\w+\s+to\b|"
+    r"\bin\s+relation\s+to\b|\bcompared?\b|\bfarther\b|\bcloser\b",
+    re.IGNORECASE,
+)
 _OTHER = {"left": "right", "right": "left"}
 _MARGIN, _OVERLAP, _SLACK = 0.1, 0.5, 0.01
 
@@ -55,8 +61,9 @@ def judge_places(facts: Facts, question: Question, answer: str, mentions: list[M
 def _short(facts: Facts, question: Question, answer: str, mentions: list[Mention]) -> Iterator[Judgement]:
     """A place alone after "Where is the dog?"; yes or no after "Is the dog to the left of the cat?"."""
     asked = [m for m in question.mentions if m.relation != "broader" and not m.plural]
+    alone = len({m.start for m in question.mentions}) == 1 and not _RELATIVE.search(question.text)
     said = (chosen(question, answer) if question.options else None) or answer
-    if len(asked) == 1 and not mentions:
+    if len(asked) == 1 and alone and not mentions:
         place = _SHORT_PLACE.fullmatch(said)
         if place:
             yield _place(facts, asked[0], place[1].lower())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -38,6 +38,8 @@ class _Signs:
     starters: frozenset[str]
     before_nouns: frozenset[str]
     prepositions: frozenset[str]
+    capitals: Mapping[str, str]
+    any_capital: re.Pattern[str]
 
 
 @functools.cache
@@ -59,6 +61,8 @@ def _signs() -> _Signs:
         starters=frozenset(raw["starters"]),
         before_nouns=frozenset(raw["before_nouns"]),
         prepositions=frozenset(raw["prepositions"]),
+        capitals=raw["capitals"],
+        any_capital=re.compile(rf"\b(?:{'|'.join(raw['capitals'])})\b", re.IGNORECASE),
     )
 
 
@@ -75,6 +79,8 @@ def clean(text: str) -> str:
         return ""
     if len(text) > 3 and text.isupper():
         text = text.lower()
+    signs = _signs()
+    text = signs.any_capital.sub(lambda m: signs.capitals[m[0].lower()], text)
     text = re.sub(r"\.{2,}$", ".", text)
     if text[-1] not in ".!?":
         text += "."
