@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import vlit
+from vlit.data.errors import VlitError
 from vlit.formats.llava import write_llava
 from vlit.run.engine import execute
 from vlit.run.folder import RunFolder
@@ -62,3 +63,9 @@ def test_a_recipe_makes_the_same_samples(samples: vlit.Samples, demo: Path, tmp_
     again = vlit.Samples.from_llava(out, demo / "images")
     assert list(again) == list(samples) and not again.quarantine
     assert repr(again) == f"<{len(samples)} samples>"
+
+
+def test_a_folder_without_a_run_is_an_error_not_an_empty_set(tmp_path: Path) -> None:
+    for kind in (vlit.Scenes, vlit.Samples):
+        with pytest.raises(VlitError, match="no run in this folder"):
+            kind.from_run(tmp_path / "gone")

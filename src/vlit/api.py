@@ -6,6 +6,7 @@ For sets that do not fit in memory, or to go on after a kill, run a recipe (``vl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
@@ -61,8 +62,12 @@ class Scenes(_Rows[Scene]):
 
     @classmethod
     def from_run(cls, path: str | Path) -> Scenes:
-        """The scenes of a run folder."""
-        run = RunFolder(Path(path))
+        """The scenes of a run folder.
+
+        Raises:
+            VlitError: When there is no run in it.
+        """
+        run = RunFolder(Path(path)).check()
         return cls(run.scenes, run.quarantine)
 
     def adapt(self, *, seed: int = 0, **config: Any) -> Samples:
@@ -90,8 +95,12 @@ class Samples(_Rows[Sample]):
 
     @classmethod
     def from_run(cls, path: str | Path) -> Samples:
-        """All samples of a run folder, with their scenes."""
-        return cls(RunFolder(Path(path)).samples, Scenes.from_run(path))
+        """All samples of a run folder, with their scenes.
+
+        Raises:
+            VlitError: When there is no run in it.
+        """
+        return cls(RunFolder(Path(path)).check().samples, Scenes.from_run(path))
 
     @classmethod
     def from_llava(cls, path: str | Path, image_root: str | Path) -> Samples:
@@ -104,11 +113,11 @@ class Samples(_Rows[Sample]):
             quarantine=(q for q in found if isinstance(q, Quarantined)),
         )
 
-    def assess(self, indicators: Mapping[str, Any] | None = None) -> Scores:
+    def assess(self, indicators: Mapping[str, Any] | None = None, *, seed: int = 0) -> Scores:
         """Score every sample; ``indicators`` as under ``assess.indicators`` of a recipe."""
         from vlit.assess.stage import assess
 
-        return Scores(*assess(self, self.scenes, indicators), samples=self)
+        return Scores(*assess(self, self.scenes, indicators, seed), samples=self)
 
 
 class Scores(_Rows[Score]):
@@ -125,7 +134,13 @@ class Scores(_Rows[Score]):
 
     def of(self, sample: str) -> dict[str, Score]:
         """Scores of one sample by indicator."""
-        return {score.indicator: score for score in self if score.sample == sample}
+        return self._by_sample.get(sample, {})
+
+    @cached_property
+    def _by_sample(self) -> Mapping[str, dict[str, Score]]:
+        from vlit.select.rules import by_sample
+
+        return by_sample(self)
 
     def select(self, *, seed: int = 0, **config: Any) -> list[Verdict]:
         """Verdicts in the order of the samples; ``config`` as under ``select`` of a recipe."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from vlit.collect.importer import Piece
 from vlit.data.boxes import Box, oriented
 from vlit.data.images import ImageProblem
 from vlit.data.scene import Image as SceneImage
+from vlit.run.engine import execute, plan
+from vlit.run.folder import RunFolder
+from vlit.run.recipe import parse_recipe
 
 COCO = {"kind": "coco", "images": "images", "instances": "i.json"}
 
@@ -155,3 +159,27 @@ def test_links_that_lead_in_circles(tmp_path: Path) -> None:
     scenes, bad = collect(tmp_path, COCO)
     assert len(scenes) == 1
     assert not bad
+
+
+def test_a_name_that_is_not_utf8_is_quarantined(tmp_path: Path) -> None:
+    write(tmp_path / "c.csv", b"file_name,caption\na.jpg,A cat.\n")
+    photo(tmp_path / "a.jpg")
+    odd = Path(os.fsdecode(bytes(tmp_path) + b"/caf\xe9.jpg"))
+    photo(tmp_path / "b.jpg").rename(odd)
+    run = RunFolder(tmp_path / "runs" / "r")
+    source = "sources: [{kind: auto, path: .}]"
+    for _ in range(2):
+        execute(parse_recipe(f"name: r\ncollect: {{{source}}}", base=tmp_path), run, workers=1)
+    assert [s.id.partition(":")[2] for s in run.scenes] == ["a.jpg"]
+    (row,) = run.quarantine
+    assert row.file == "caf\\udce9.jpg" and "UTF-8" in row.reason
+
+
+def test_a_run_below_the_photos_is_not_read_as_annotations(tmp_path: Path) -> None:
+    write(tmp_path / "c.csv", b"file_name,caption\na.jpg,A cat.\n")
+    photo(tmp_path / "a.jpg")
+    recipe = parse_recipe("name: r\ncollect: {sources: [{kind: auto, path: .}]}", base=tmp_path)
+    run = RunFolder(tmp_path / "runs" / "r")
+    execute(recipe, run, workers=1)
+    assert [p.state for p in plan(recipe, run)] == ["complete"]
+    assert not len(run.quarantine)

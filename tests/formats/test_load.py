@@ -60,3 +60,15 @@ def test_a_set_without_its_images_is_an_error_that_says_what_to_do(tmp_path: Pat
     recipe = parse_recipe(text.replace("check", "skip"), base=tmp_path)
     execute(recipe, RunFolder(tmp_path / "run"), workers=1)
     assert [s.images[0].width for s in RunFolder(tmp_path / "run").samples] == [0, 0]
+
+
+def test_a_photo_that_came_later_is_seen(tmp_path: Path, demo: Path) -> None:
+    records = [record(0, "No.", image="late.jpg"), record(1, "No.", image=None)]
+    (tmp_path / "set.json").write_bytes(orjson.dumps(records))
+    recipe = parse_recipe("name: set\nload: {path: set.json}", base=tmp_path)
+    run = RunFolder(tmp_path / "run")
+    execute(recipe, run, workers=1)
+    assert (len(run.samples), [q.stage for q in run.quarantine]) == (1, ["load"])
+    (tmp_path / "late.jpg").write_bytes((demo / "images" / "000000078499.jpg").read_bytes())
+    execute(recipe, run, workers=1)
+    assert (len(run.samples), len(run.quarantine)) == (2, 0)

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any, ClassVar
 
 import orjson
 import pytest
 
-from tests.run.stages import recipe
+from tests.run.stages import Double, DoubleConfig, Numbers, NumbersConfig, recipe
 from vlit.data.errors import VlitError
 from vlit.run.engine import execute, plan
 from vlit.run.folder import RunFolder
+from vlit.run.progress import Progress
+from vlit.run.recipe import Recipe
+from vlit.run.record import read_record
+from vlit.run.stage import Output, Setting, Shard
 
 
 def states(folder: RunFolder, **changes: int) -> list[str]:
@@ -151,3 +158,81 @@ def test_a_run_can_stop_after_a_stage(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "r")
     execute(recipe(), folder, workers=1, until="numbers")
     assert states(folder) == ["complete", "to do"]
+
+
+def made_of(*stages: Any) -> Recipe:
+    return Recipe(name="test", seed=1, text="name: test\n", base=Path.cwd(), stages=stages)
+
+
+SETTING = Setting(seed=1, base=Path.cwd())
+
+
+def test_stages_after_a_changed_one_leave_nothing_behind(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    execute(recipe(seed=2), folder, workers=1, until="numbers")
+    assert not folder.samples.parts(), "samples of scenes that are no more"
+    assert list(read_record(folder.record).stages) == ["numbers"]
+
+
+class Doubtful(Double):
+    optional: ClassVar[tuple[str, ...]] = ("scenes",)
+
+
+def test_what_another_recipe_left_is_not_read(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    alone = made_of(Doubtful(DoubleConfig(), SETTING))
+    for attempt in (lambda: execute(alone, folder, workers=1), lambda: plan(alone, folder)):
+        with pytest.raises(VlitError, match="'scenes', which this recipe does not make"):
+            attempt()
+    assert states(folder) == ["complete", "complete"], "nothing was touched"
+    execute(alone, RunFolder(tmp_path / "fresh"), workers=1)
+
+
+class Outnumbers(Numbers):
+    name: ClassVar[str] = "outnumbers"
+    writes: ClassVar[tuple[str, ...]] = ("verdicts",)
+
+    def work(self, shard: Shard, context: Any) -> Output:
+        return Output({}, super().work(shard, context).quarantine)
+
+
+def test_stages_with_like_names_keep_their_quarantine(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(made_of(Outnumbers(NumbersConfig(), SETTING), Numbers(NumbersConfig(), SETTING)), folder, workers=1)
+    names = [p.name.split("-")[0] for p in folder.quarantine.parts()]
+    assert names.count("numbers") == names.count("outnumbers") > 0
+
+
+def test_the_record_has_the_order_of_the_recipe(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    whole = folder.record.read_bytes()
+    folder.scenes.parts()[1].unlink()
+    execute(recipe(), folder, workers=1)
+    assert folder.record.read_bytes() == whole
+
+
+def test_what_a_killed_finish_left_half_done_is_cleared_away(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    left = [folder.path / ".double.txt.123.tmp", folder.path / ".run.json.9.tmp"]
+    for path in left:
+        path.write_text("half")
+    execute(recipe(), folder, workers=1)
+    assert not any(path.exists() for path in left)
+
+
+class Breaking(Progress):
+    def advanced(self) -> None:
+        raise OSError("the terminal is gone")
+
+
+def test_an_error_in_this_process_ends_the_workers(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="terminal") as caught:
+        execute(recipe(shards=50), RunFolder(tmp_path / "r"), workers=2, progress=Breaking())
+    deadline = time.monotonic() + 10
+    while multiprocessing.active_children():
+        assert time.monotonic() < deadline, caught
+        time.sleep(0.05)

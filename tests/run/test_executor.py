@@ -23,6 +23,15 @@ def complain(shared: None, job: int) -> int:
     raise VlitError("no good", where="job", todo="another")
 
 
+class Fussy(Exception):
+    def __init__(self, *, why: str) -> None:
+        super().__init__(why)
+
+
+def fuss(shared: None, job: int) -> int:
+    raise Fussy(why="too hot")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_all_jobs_are_done(workers: int) -> None:
     assert sorted(run_jobs(add, 10, range(20), workers)) == list(range(10, 30))
@@ -51,6 +60,11 @@ def test_errors_keep_their_parts_on_the_way_from_a_worker() -> None:
     with pytest.raises(VlitError) as caught:
         list(run_jobs(complain, None, range(3), 2))
     assert (caught.value.what, caught.value.where, caught.value.todo) == ("no good", "job", "another")
+
+
+def test_an_error_that_cannot_travel_is_told_all_the_same() -> None:
+    with pytest.raises(RuntimeError, match="Fussy: too hot"):
+        list(run_jobs(fuss, None, range(3), 2))
 
 
 def sleep(shared: None, job: int) -> int:

@@ -77,8 +77,13 @@ def test_what_is_no_recipe_says_so(text: str, part: str) -> None:
     assert part in complaint(text)
 
 
-def test_a_name_that_leaves_the_folder_is_refused() -> None:
-    assert "name" in complaint(GOOD.replace("name: mine", "name: ../mine"))
+@pytest.mark.parametrize("name", ["../mine", "..", ".", ".hidden"])
+def test_a_name_that_leaves_the_folder_is_refused(name: str) -> None:
+    assert "r.yaml:1: name" in complaint(GOOD.replace("name: mine", f"name: {name}"))
+
+
+def test_a_seed_that_no_table_holds_is_refused() -> None:
+    assert "r.yaml:2: seed" in complaint(GOOD.replace("seed: 3", f"seed: {2**63}"))
 
 
 def test_a_stage_without_its_input_is_refused() -> None:
@@ -94,4 +99,6 @@ def test_overrides_set_keys_before_the_check() -> None:
     assert again.seed == 9 and again.stages[2].config == recipe.stages[2].config
     assert "unknown key" in complaint(GOOD, "select.cap_per_tsk=5")
     assert "KEY=VALUE" in complaint(GOOD, "seed")
+    assert "not YAML" in complaint(GOOD, "seed=[")
+    assert parse(parse(GOOD, "select.caps={a: 1,\nb: 2}").text).stages[2].config.caps == {"a": 1, "b": 2}
     assert "no position" in complaint(GOOD, "collect.sources.7.path=x")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pyarrow.parquet as pq
 
 from vlit.assess.indicator import AnyIndicator, Fit
-from vlit.assess.registry import make
+from vlit.assess.registry import INDICATORS, make
 from vlit.data.sample import Sample
 from vlit.data.scene import Scene
 from vlit.data.schema import from_table
@@ -95,6 +95,10 @@ class AssessStage(Stage[AssessConfig]):
     def __init__(self, config: AssessConfig, setting: Setting) -> None:
         super().__init__(config, setting)
         self.indicators = make(config.indicators, setting.seed)
+
+    def plugins(self) -> Iterator[str]:
+        """Packages of indicators that are not ours."""
+        return INDICATORS.packages(i.name for i in self.indicators)
 
     def prepare(self, run: RunFolder) -> tuple[dict[str, Any], dict[Path, frozenset[str]]]:
         """States of the indicators, and which scenes lie in which part."""

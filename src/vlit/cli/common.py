@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import yaml
 from rich.console import Console
 
-from vlit.data.errors import VlitError
 from vlit.run.engine import StagePlan, execute, plan
 from vlit.run.folder import RunFolder, counted
 from vlit.run.progress import Bars
-from vlit.run.recipe import Recipe, dump, parse_recipe
-from vlit.run.record import read_record
+from vlit.run.recipe import Recipe, dump, kept_recipe, parse_recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,17 +79,9 @@ def run_stage(stage: str, run: Path, overrides: Iterable[str], workers: int | No
 
     The stage is added to the run's recipe where it is not there; stages after it are left for a later command.
     """
-    path = run / "recipe.yaml"
-    if not path.exists():
-        raise VlitError(
-            "there is no run in this folder",
-            where=str(run),
-            todo=f"make one first: vlit collect PHOTOS --name {run.name}",
-        )
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values, base = kept_recipe(RunFolder(run))
     values.setdefault(stage, None)
-    base = Path(read_record(run / "run.json").base or run)
-    recipe = parse_recipe(dump(values), base=base, where=str(path), overrides=overrides)
+    recipe = parse_recipe(dump(values), base=base, where=str(run / "recipe.yaml"), overrides=overrides)
     return run_recipe(recipe, run.parent, workers, until=stage)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ def command(
 ) -> None:
     """Run RECIPE. What is done already is skipped; a run that was stopped goes on where it was."""
     if data is not None:
-        source = f"collect.sources=[{{kind: auto, path: {str(Path(data).resolve())!r}}}]"
+        source = f"collect.sources=[{{kind: auto, path: {json.dumps(str(Path(data).resolve()))}}}]"
         overrides = (source, *overrides)
     checked = load_recipe(recipe, overrides)
     if dry_run:

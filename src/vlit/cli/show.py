@@ -24,7 +24,7 @@ _ROLES = {"user": "cyan", "assistant": "green", "system": "yellow"}
 @runs_option
 def command(id: str, run: Path | None, runs: Path) -> None:
     """Show the sample (or scene) ID: its text, scores, verdict, and the annotations that it was made from."""
-    folder = RunFolder(run or _latest(runs))
+    folder = RunFolder(run or _latest(runs)).check()
     sample = next(folder.samples.find(id=id), None)
     if sample is not None:
         _show_sample(sample, folder)

@@ -11,11 +11,11 @@ from vlit.collect.captions import is_captions
 from vlit.collect.credits import is_credits, read_credits
 from vlit.collect.importer import Importer, Paths, Piece, existing, lost, origin_of
 from vlit.collect.jsonfile import outline
-from vlit.collect.photos import files_below
 from vlit.collect.recognise import Guess, recognise
 from vlit.collect.registry import parse_source
 from vlit.collect.table import CSV_SUFFIXES, JSONL_SUFFIXES, columns_of
 from vlit.data.score import Quarantined
+from vlit.run.inputs import files_below
 from vlit.run.stage import Setting
 
 _JSON_SUFFIXES = (".json", ".json.gz")

@@ -10,7 +10,7 @@ from vlit.collect.importer import Importer, Paths, Piece, existing, lost, origin
 from vlit.collect.table import JSONL_SUFFIXES, MORE, read_lines, read_rows
 from vlit.data.errors import VlitError
 from vlit.data.scene import Caption
-from vlit.data.score import Quarantined
+from vlit.data.score import Quarantined, legible
 from vlit.run.stage import Setting
 
 FILE = ("file_name", "filename", "file", "image", "image_name", "image_path", "path", "photo")
@@ -63,7 +63,7 @@ class Captions(Importer):
             found = texts if isinstance(texts, list) else [texts]
             captions = []
             for n, text in enumerate(found):
-                ident = f"caption:{path.name}:{line}" + (f".{n + 1}" if len(found) > 1 else "")
+                ident = f"caption:{legible(path.name)}:{line}" + (f".{n + 1}" if len(found) > 1 else "")
                 if isinstance(text, str):
                     captions.append(Caption(id=ident, text=" ".join(text.split())))
                 else:

@@ -29,7 +29,7 @@ import pydantic
 
 from vlit.data.errors import VlitError
 from vlit.data.scene import Caption, Object, Question, Region, Relation, SceneText
-from vlit.data.score import Quarantined, shown
+from vlit.data.score import Quarantined, legible, shown
 from vlit.run.stage import Config, Setting
 
 
@@ -127,7 +127,7 @@ def existing(setting: Setting, path: str) -> Path:
 
 def origin_of(setting: Setting, path: Path) -> str:
     """How a file is named in quarantine rows: relative to the recipe where it lies below it."""
-    return str(path.relative_to(setting.base)) if path.is_relative_to(setting.base) else str(path)
+    return legible(str(path.relative_to(setting.base) if path.is_relative_to(setting.base) else path))
 
 
 def lost(
@@ -145,7 +145,7 @@ def lost(
     """
     return Quarantined(
         stage="collect",
-        file=origin,
+        file=legible(origin),
         record=record,
         field=field,
         value=shown(value),

@@ -133,6 +133,10 @@ class _Join:
                 yield self._made(coco_id(file) or file, path, [])
             else:
                 self.bad.append(lost(file, "", "", "", "no annotation file mentions the photo"))
+        for path in self.photos.misnamed:
+            self.bad.append(
+                lost(self.photos.relative(path), "", "", "", "its name is not UTF-8: rename the photo")
+            )
 
     def _place_nameless(self) -> None:
         """Find the image id of pieces that have only a file name: another piece's, or the name itself."""

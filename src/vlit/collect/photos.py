@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from vlit.data.images import ImageProblem
-from vlit.run.folder import MARKS
-
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+from vlit.data.score import legible
+from vlit.run.inputs import photos_below
 
 #: COCO's file names, of 2014 (``COCO_train2014_000000000790.jpg``) and of 2017 (``000000000790.jpg``).
 _COCO_NAME = re.compile(r"(?:COCO_\w+_)?(\d{12})")
@@ -39,10 +37,15 @@ class Photos:
         self._urls = [root.rstrip("/") for root in roots if "://" in root]
         self._home = str(home)
         self.paths: dict[str, None] = {}  #: absolute paths of all photos, in order
+        self.misnamed: list[str] = []  #: photos whose names are not UTF-8: no table can hold them
         self._by_name: defaultdict[str, list[str]] = defaultdict(list)
         self._by_id: defaultdict[str, list[str]] = defaultdict(list)
         for root in self._folders:
-            self.paths.update(dict.fromkeys(sorted(map(str, walk(Path(root))))))
+            for path in sorted(map(str, photos_below(Path(root)))):
+                if legible(path) == path:
+                    self.paths[path] = None
+                else:
+                    self.misnamed.append(path)
         for path in self.paths:
             name = path.rpartition("/")[2]
             self._by_name[name].append(path)
@@ -100,23 +103,3 @@ def inside(file: str) -> None:
         raise ImageProblem("the file name leaves the image folder")
     if not file or "\0" in file:
         raise ImageProblem("this is no file name")
-
-
-def walk(root: Path) -> Iterator[Path]:
-    """Photos in a folder and its sub folders, links followed; hidden folders are left out."""
-    yield from (path for path in files_below(root) if path.suffix.lower() in EXTENSIONS)
-
-
-def files_below(root: Path) -> Iterator[Path]:
-    """All files in a folder and its sub folders in no order, links followed, hidden ones and runs left out."""
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        # A link may lead back up; and what a run writes must not become its own input.
-        if real in seen or (real != os.path.realpath(root) and MARKS.issubset(names)):
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        here = Path(folder)
-        yield from (here / name for name in names if not name.startswith("."))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,13 +13,13 @@ import pydantic
 from vlit.collect.build import Check, build
 from vlit.collect.importer import Importer, existing
 from vlit.collect.join import Draft, gather
-from vlit.collect.photos import walk
-from vlit.collect.registry import parse_source
+from vlit.collect.registry import IMPORTERS, parse_source
 from vlit.data.errors import VlitError
 from vlit.data.images import MAX_PIXELS
 from vlit.data.scene import Scene
 from vlit.data.score import Quarantined
 from vlit.run.folder import RunFolder, counted
+from vlit.run.inputs import content_line, photo_lines
 from vlit.run.stage import Config, Output, Setting, Shard, Stage
 
 
@@ -82,15 +81,14 @@ class CollectStage(Stage[CollectConfig]):
             files = source.files(self.setting)
             if source.attribution is not None:
                 files = [*files, existing(self.setting, source.attribution)]
-            for file in files:
-                yield f"{file} {_digest(file)}"
+            yield from map(content_line, files)
             for folder in source.folders():
-                root = Path(self.setting.resolve(folder))
-                if "://" in folder or not root.is_dir():
-                    continue
-                for path in sorted(walk(root)):
-                    about = path.stat() if path.exists() else path.lstat()  # a link may lead nowhere
-                    yield f"{path} {about.st_size} {about.st_mtime_ns}"
+                if "://" not in folder:
+                    yield from photo_lines(Path(self.setting.resolve(folder)))
+
+    def plugins(self) -> Iterator[str]:
+        """Packages of importers that are not ours."""
+        return IMPORTERS.packages(source.kind for source in self.config.sources)
 
     def expect(self, run: RunFolder) -> str:
         """What the annotations promise, by kind; photos are not opened for it."""
@@ -156,14 +154,6 @@ def collect_folder(path: str | Path, **options: Any) -> tuple[list[Scene], list[
     if not scenes:
         raise _nothing(bad)
     return scenes, bad
-
-
-def _digest(file: Path) -> str:
-    try:
-        with file.open("rb") as handle:
-            return hashlib.file_digest(handle, "blake2b").hexdigest()
-    except OSError as error:
-        raise VlitError(f"cannot read the file: {error.strerror or error}", where=str(file)) from error
 
 
 def _nothing(bad: Iterable[Quarantined]) -> VlitError:

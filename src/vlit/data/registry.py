@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -30,6 +30,12 @@ class Registry:
     def names(self) -> list[str]:
         """All names, ours in the order they are declared in."""
         return [*self._builtin, *sorted(set(self.targets()) - set(self._builtin))]
+
+    def packages(self, names: Iterable[str]) -> Iterator[str]:
+        """Top-level packages of those of the named components that are not ours."""
+        for name in names:
+            if name not in self._builtin and (target := self.targets().get(name)):
+                yield target.partition(":")[0].partition(".")[0]
 
     def load(self, name: str) -> Any:
         """Import the component.

@@ -53,5 +53,10 @@ class Quarantined(Row, frozen=True, kw_only=True):
 def shown(value: object, limit: int = 120) -> str:
     """A value as one short line, for quarantine rows and error messages."""
     text = value if isinstance(value, str) else repr(value)
-    text = " ".join(text.split())
+    text = legible(" ".join(text.split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def legible(text: str) -> str:
+    r"""The text as a table can hold it: what is no Unicode in a file's name is written as ``\udce9``."""
+    return text.encode("utf-8", "backslashreplace").decode()

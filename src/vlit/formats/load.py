@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,8 +16,8 @@ from vlit.data.sample import Sample
 from vlit.data.score import Quarantined
 from vlit.formats.format import Format
 from vlit.formats.registry import FORMATS
-from vlit.run.fingerprint import file_digest
 from vlit.run.folder import RunFolder
+from vlit.run.inputs import content_line, photo_lines
 from vlit.run.stage import Config, Output, Shard, Stage
 
 
@@ -48,10 +48,16 @@ class LoadStage(Stage[LoadConfig]):
     code: ClassVar[tuple[str, ...]] = ("vlit.formats", "vlit.data")
     Config = LoadConfig
 
-    def outside(self) -> Iterable[str]:
-        """The file's content, and where its images are."""
-        path = Path(self._path)
-        return (self._path, file_digest(path) if path.is_file() else "missing", self._root)
+    def outside(self) -> Iterator[str]:
+        """The file's content, and its images."""
+        yield content_line(Path(self._path))
+        yield self._root
+        if "://" not in self._root:
+            yield from photo_lines(Path(self._root))
+
+    def plugins(self) -> Iterator[str]:
+        """The format's package, where it is not ours."""
+        return FORMATS.packages([self.config.format])
 
     def expect(self, run: RunFolder) -> str:
         """The file; its records are not counted for it."""

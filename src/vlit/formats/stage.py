@@ -41,6 +41,15 @@ class ExportStage(stage.Stage[ExportConfig]):
     code: ClassVar[tuple[str, ...]] = ("vlit.formats", "vlit.data")
     Config: ClassVar[type[stage.Config]] = ExportConfig
 
+    def outside(self) -> Iterable[str]:
+        """Where files lie that the recipe names: it may have moved, and its paths with it."""
+        named = (path for item in self.config.formats for path in (item.path, item.image_root))
+        return [self.setting.resolve(path) for path in named if path is not None]
+
+    def plugins(self) -> Iterable[str]:
+        """Packages of formats that are not ours."""
+        return FORMATS.packages(item.format for item in self.config.formats)
+
     def shards(self, run: RunFolder) -> Iterable[stage.Shard]:
         """None: a file is written in one go, on all cores."""
         return ()

@@ -15,6 +15,7 @@ from vlit.generate import statistics as stats
 from vlit.generate.adapt import Adapter, load_pools
 from vlit.generate.config import AdaptConfig
 from vlit.generate.statistics import Statistics
+from vlit.generate.tasks import TASKS
 from vlit.generate.templates import Pools
 from vlit.run.folder import RunFolder
 from vlit.run.stage import Config, Output, Shard, Stage
@@ -46,6 +47,10 @@ class GenerateStage(Stage[GenerateConfig]):
         pools = self._adapt().pools
         for path in sorted(Path(pools).glob("*.y*ml")) if pools else ():
             yield f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+    def plugins(self) -> Iterable[str]:
+        """Packages of tasks that are not ours."""
+        return TASKS.packages(self.config.adapt.tasks)
 
     def prepare(self, run: RunFolder) -> tuple[Statistics, Pools]:
         """Statistics of all scenes, and the pools, checked before any work starts."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 import time
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -62,7 +63,7 @@ def fingerprints(recipe: Recipe) -> list[str]:
             stage.name,
             stage.config.model_dump(mode="json"),
             recipe.seed,
-            [code_digest(package) for package in stage.code],
+            [code_digest(package) for package in (*stage.code, *sorted(set(stage.plugins())))],
             sorted(stage.outside()),
             upstream + [writers[table] for table in stage.reads if table in writers],
         )
@@ -72,7 +73,12 @@ def fingerprints(recipe: Recipe) -> list[str]:
 
 
 def plan(recipe: Recipe, run: RunFolder) -> list[StagePlan]:
-    """State of each stage. Reads the run folder, changes nothing."""
+    """State of each stage. Reads the run folder, changes nothing.
+
+    Raises:
+        VlitError: When the folder holds a table of another recipe that a stage would read.
+    """
+    _refuse_leftovers(recipe, run)
     return _plan(recipe, run, fingerprints(recipe))
 
 
@@ -112,11 +118,13 @@ def execute(
     progress = progress or Progress()
     workers = workers or len(os.sched_getaffinity(0))
     with _locked(run):
-        log = RunLog(run.path / "log.jsonl")
-        with atomic(run.path / "recipe.yaml") as temporary:
-            temporary.write_text(recipe.text, encoding="utf-8")
-        log.event("run started", name=recipe.name, seed=recipe.seed, workers=workers, version=vlit.__version__)
+        _refuse_leftovers(recipe, run)
         prints = fingerprints(recipe)
+        with atomic(run.recipe) as temporary:
+            temporary.write_text(recipe.text, encoding="utf-8")
+        log = RunLog(run.log)
+        log.event("run started", name=recipe.name, seed=recipe.seed, workers=workers, version=vlit.__version__)
+        _sweep(recipe, run, prints)
         for step in _plan(recipe, run, prints):
             if step.state == "complete":
                 progress.skipped(step.stage.name, step.rows or {})
@@ -134,8 +142,6 @@ def _run_stage(
     stage, started = step.stage, time.monotonic()
     log.event("stage started", stage=stage.name, fingerprint=step.fingerprint, parts_there=step.parts)
     progress.started(stage.name)
-    _forget(stage, recipe, run)
-    _remove_stale(stage, run, step.fingerprint)
     context = stage.prepare(run)
     shards = stage.shards(run)
     progress.total(len(shards) if isinstance(shards, Sized) else None)
@@ -191,16 +197,39 @@ def _parts(stage: Stage[Any], run: RunFolder, print_: str) -> list[Path]:
     return sorted(p for t, keys in folders for p in run.folder(t).glob(part_path(Path(), keys, print_).name))
 
 
-def _remove_stale(stage: Stage[Any], run: RunFolder, print_: str) -> None:
-    """Remove parts of an earlier config or code, and files that a killed writer left half done."""
-    for table in stage.writes:
-        keep = part_path(Path(), "*", print_).name
-        for path in run.folder(table).glob("*"):
-            if not path.match(keep):
-                path.unlink()
-    for path in run.folder("quarantine").glob(f"*{stage.name}-*"):
-        if path.name.startswith(".") or not path.match(part_path(Path(), f"{stage.name}-*", print_).name):
-            path.unlink()
+def _sweep(recipe: Recipe, run: RunFolder, prints: Sequence[str]) -> None:
+    """Remove what an earlier config or code made, of all stages, and what killed writers left half done.
+
+    Stages after a changed one are swept with it, also if this call will not run them: whoever reads the folder
+    must not meet scores of samples that are no more.
+    """
+    stages = list(zip(recipe.stages, prints, strict=True))
+    made = {table: part_path(Path(), "*", print_).name for stage, print_ in stages for table in stage.writes}
+    stale = [p for table, keep in made.items() for p in run.table(table).parts() if not p.match(keep)]
+    odd = [part_path(Path(), f"{stage.name}-*", print_).name for stage, print_ in stages]
+    stale += [p for p in run.quarantine.parts() if not any(p.match(keep) for keep in odd)]
+    stale += run.path.rglob(".*.tmp")
+    for stage in recipe.stages:
+        for file in stage.files(run):
+            stale += file.parent.glob(f".{glob.escape(file.name)}.*.tmp")
+    for path in stale:
+        path.unlink(missing_ok=True)
+    current = {stage.name: print_ for stage, print_ in stages}
+    done = read_record(run.record).stages.items()
+    _record(recipe, run, {name: found for name, found in done if found.fingerprint == current.get(name)})
+
+
+def _refuse_leftovers(recipe: Recipe, run: RunFolder) -> None:
+    """A table that an earlier recipe left here would be read by stages to which it is optional."""
+    made = {"quarantine", *(table for stage in recipe.stages for table in stage.writes)}
+    for stage in recipe.stages:
+        for table in stage.optional:
+            if table not in made and run.table(table).parts():
+                raise VlitError(
+                    f"{stage.name!r} would read {table!r}, which this recipe does not make, from another one",
+                    where=str(run.folder(table)),
+                    todo="delete that folder, add its stage, or give this run another name with --set name=...",
+                )
 
 
 def _complete(stage: Stage[Any], recipe: Recipe, run: RunFolder, print_: str) -> dict[str, int]:
@@ -209,16 +238,14 @@ def _complete(stage: Stage[Any], recipe: Recipe, run: RunFolder, print_: str) ->
     parts = _parts(stage, run, print_)
     rows["quarantine"] = sum(count_rows(p) for p in parts if p.parent.name == "quarantine")
     files = [os.path.relpath(f, run.path) for f in (*parts, *stage.files(run))]
-    stages = read_record(run.record).stages | {stage.name: StageRecord(print_, rows, files)}
-    write_record(run.record, recipe.name, recipe.seed, recipe.base, stages)
+    _record(recipe, run, read_record(run.record).stages | {stage.name: StageRecord(print_, rows, files)})
     return rows
 
 
-def _forget(stage: Stage[Any], recipe: Recipe, run: RunFolder) -> None:
-    """Take the stage from the record before any of its parts is touched."""
-    stages = read_record(run.record).stages
-    if stages.pop(stage.name, None) is not None:
-        write_record(run.record, recipe.name, recipe.seed, recipe.base, stages)
+def _record(recipe: Recipe, run: RunFolder, stages: Mapping[str, StageRecord]) -> None:
+    """Write run.json, stages in the order of the recipe."""
+    ordered = {stage.name: stages[stage.name] for stage in recipe.stages if stage.name in stages}
+    write_record(run.record, recipe.name, recipe.seed, recipe.base, ordered)
 
 
 @contextlib.contextmanager

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -86,4 +88,18 @@ def _follow_parent() -> None:
 
 
 def _call(work: Callable[[Any, J], T], job: J) -> T:
-    return work(_shared, job)
+    try:
+        return work(_shared, job)
+    except Exception as error:
+        if _travels(error):
+            raise
+        raise RuntimeError("".join(traceback.format_exception(error))) from None
+
+
+def _travels(error: Exception) -> bool:
+    """Whether an error can be sent to another process; one that cannot would look like a worker that died."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return False
+    return True

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from vlit.data.errors import VlitError
 from vlit.data.sample import Sample
 from vlit.data.scene import Row, Scene
 from vlit.data.score import Quarantined, Score, SetScore, Verdict
@@ -22,9 +23,6 @@ TABLES: Mapping[str, type[Row]] = {
     "quarantine": Quarantined,
 }
 
-#: Files that a run folder has from its first moment on: it can be told from other folders by them.
-MARKS = frozenset({".lock", "log.jsonl"})
-
 
 def counted(rows: Mapping[str, int]) -> str:
     """Rows of tables in words: ``"36 scenes, 2 quarantined"``; empty tables are left out."""
@@ -39,8 +37,35 @@ class RunFolder:
         path: The run's folder, ``runs/<name>``.
     """
 
+    #: Files by which a run folder is known from its first moment on.
+    MARKS: ClassVar[frozenset[str]] = frozenset({"recipe.yaml", "log.jsonl"})
+
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def check(self) -> RunFolder:
+        """This folder, if there is a run in it.
+
+        Raises:
+            VlitError: When there is none.
+        """
+        if not self.recipe.exists():
+            raise VlitError(
+                "there is no run in this folder",
+                where=str(self.path),
+                todo=f"correct the path, or make a run: vlit collect PHOTOS --name {self.path.name}",
+            )
+        return self
+
+    @property
+    def recipe(self) -> Path:
+        """recipe.yaml: the recipe as it was run."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def log(self) -> Path:
+        """log.jsonl: what happened."""
+        return self.path / "log.jsonl"
 
     @property
     def record(self) -> Path:

@@ -13,6 +13,9 @@ import yaml
 
 from vlit.data.errors import VlitError, nearest
 from vlit.data.registry import Registry
+from vlit.data.score import shown
+from vlit.run.folder import RunFolder
+from vlit.run.record import read_record
 from vlit.run.stage import Config, Setting, Stage
 
 #: The stages in the order in which data flows through them.
@@ -35,8 +38,10 @@ Location = tuple[int | str, ...]
 class Head(Config):
     """Keys of a recipe that belong to no stage."""
 
-    name: str = pydantic.Field(pattern=r"^[\w.-]+$", description="the run's folder name")
-    seed: int = pydantic.Field(default=0, ge=0, description="all randomness is drawn from it and the ids")
+    name: str = pydantic.Field(pattern=r"^\w[\w.-]*$", description="the run's folder name")
+    seed: int = pydantic.Field(
+        default=0, ge=0, lt=2**63, description="all randomness is drawn from it and the ids"
+    )
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def parse_recipe(text: str, *, base: Path, where: str = "recipe", overrides: Ite
     for override in overrides:
         _override(values, override)
     if overrides:  # the run keeps the recipe as it was run, not as it was written
-        text = f"# changed by --set {' --set '.join(overrides)}\n" + dump(values)
+        text = f"# changed by --set {' --set '.join(map(shown, overrides))}\n" + dump(values)
     stages = {name: values.pop(name) for name in STAGES.names() if name in values}
     mistakes: list[str] = []
 
@@ -96,6 +101,17 @@ def parse_recipe(text: str, *, base: Path, where: str = "recipe", overrides: Ite
     ready = [STAGES.load(name)(config, setting) for name, config in configs.items()]
     _check_flow(ready, where)
     return Recipe(name=head.name, seed=head.seed, text=text, base=base, stages=ready)
+
+
+def kept_recipe(run: RunFolder) -> tuple[dict[str, Any], Path]:
+    """The recipe that a run folder keeps, as values, and the folder that its relative paths start at.
+
+    Raises:
+        VlitError: When there is no run, or its recipe was damaged.
+    """
+    run.check()
+    _, values = _parse(run.recipe.read_text(encoding="utf-8"), str(run.recipe))
+    return values, Path(read_record(run.record).base or run.path)
 
 
 def dump(values: Mapping[str, Any]) -> str:
@@ -139,9 +155,13 @@ def _refuse_repeats(node: yaml.Node, where: str) -> None:
 
 
 def _override(values: dict[str, Any], override: str) -> None:
-    path, equals, value = override.partition("=")
+    path, equals, text = override.partition("=")
     if not equals:
         raise VlitError(f"--set needs KEY=VALUE, not {override!r}", todo="e.g. --set seed=7")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise VlitError(f"--set {path}: {text!r} is not YAML: {shown(str(error))}", todo="quote it") from error
     *parents, last = path.split(".")
     at: Any = values
     for key in parents:
@@ -154,9 +174,9 @@ def _override(values: dict[str, Any], override: str) -> None:
         else:
             raise VlitError(f"--set {override}: {key!r} lies below a plain value")
     if isinstance(at, list):
-        at[_index(last, at, override)] = yaml.safe_load(value)
+        at[_index(last, at, override)] = value
     elif isinstance(at, dict):
-        at[last] = yaml.safe_load(value)
+        at[last] = value
     else:
         raise VlitError(f"--set {override}: {last!r} lies below a plain value")
 
@@ -177,7 +197,7 @@ def _mistake(
         known = [*_known_keys(model, item["loc"][:-1]), *extra]
         message = f"unknown key; {nearest(str(location[-1]), known)}"
     elif item["type"] != "missing":
-        message += f" (found {item['input']!r})"
+        message += f" (found {shown(repr(item['input']))})"
     return f"{where}:{_line(tree, location)}: {dotted}: {message}"
 
 

@@ -77,6 +77,10 @@ class Stage(ABC, Generic[C]):
         """Fingerprints of what it reads from outside the run (files); part of the stage's fingerprint."""
         return ()
 
+    def plugins(self) -> Iterable[str]:
+        """Packages of components that are not ours; their source is part of the stage's version as well."""
+        return ()
+
     def expect(self, run: RunFolder) -> str:
         """What there is to do, as far as a dry run can know it."""
         return counted({table: len(run.table(table)) for table in self.reads})
