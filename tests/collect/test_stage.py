@@ -115,7 +115,7 @@ def test_an_annotation_file_that_cannot_be_read(folder: Path) -> None:
         ("{kind: cocoo}", "there is no importer 'cocoo'; did you mean 'coco'"),
         ("{path: x}", "a source needs a kind. Known: auto, coco"),
         ("{kind: coco, captoins: x}", "collect.sources.0.captoins: unknown key; did you mean 'captions'"),
-        ("{kind: vqa, questions: q}", "collect.sources.0.annotations: Field required"),
+        ("{kind: vqa, questions: q}", "collect.sources.0.annotations: the key is missing"),
         ("{kind: coco, captions: 3}", "a path or a list of paths is needed"),
         ("photos", "a source is a mapping"),
     ],

@@ -196,8 +196,10 @@ def test_unknown_tasks_and_settings_name_the_nearest() -> None:
         AdaptConfig(tasks={"presense": {}})
     with pytest.raises(pydantic.ValidationError, match="did you mean 'per_scene'"):
         AdaptConfig(tasks={"presence": {"per_scne": 4}})
-    with pytest.raises(pydantic.ValidationError, match=r"presence: per_scene: .*valid integer"):
+    with pytest.raises(pydantic.ValidationError, match=r"presence.per_scene\s+a whole number"):
         AdaptConfig(tasks={"presence": {"per_scene": "many"}})
+    with pytest.raises(pydantic.ValidationError, match="0 or more"):
+        AdaptConfig(tasks={"presence": {"per_scene": -1}})
 
 
 def test_only_the_named_tasks_run_and_their_settings_hold(scenes: list[Scene]) -> None:

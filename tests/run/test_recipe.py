@@ -16,6 +16,7 @@ collect:
 generate:
   adapt:
     answers: short
+assess:
 select:
   gates:
     text_readability: {min: 0.1}
@@ -34,7 +35,7 @@ def complaint(text: str, *overrides: str) -> str:
 
 def test_stages_come_in_the_order_of_the_data() -> None:
     recipe = parse("report:\n" + GOOD)
-    assert [s.name for s in recipe.stages] == ["collect", "generate", "select", "report"]
+    assert [s.name for s in recipe.stages] == ["collect", "generate", "assess", "select", "report"]
     assert (recipe.name, recipe.seed) == ("mine", 3)
 
 
@@ -53,7 +54,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     said = complaint(GOOD.replace("short", "shrt").replace("seed: 3", "seed: -1").replace("min: 0.1", "mn: 1"))
     assert "3 mistakes" in said or "4 mistakes" in said
     assert "r.yaml:2: seed" in said and "r.yaml:8: generate.adapt.answers" in said
-    assert "r.yaml:11: select.gates.text_readability.mn" in said
+    assert "r.yaml:12: select.gates.text_readability.mn" in said
 
 
 def test_a_wrong_value_is_shown() -> None:
@@ -67,7 +68,7 @@ def test_an_unknown_kind_of_source_names_the_nearest() -> None:
 
 def test_a_key_given_twice_is_a_mistake() -> None:
     said = complaint(GOOD + "seed: 4\n")
-    assert "stands twice (lines 2 and 12)" in said
+    assert "stands twice (lines 2 and 13)" in said
 
 
 @pytest.mark.parametrize(
@@ -77,13 +78,13 @@ def test_what_is_no_recipe_says_so(text: str, part: str) -> None:
     assert part in complaint(text)
 
 
-@pytest.mark.parametrize("name", ["../mine", "..", ".", ".hidden"])
-def test_a_name_that_leaves_the_folder_is_refused(name: str) -> None:
-    assert "r.yaml:1: name" in complaint(GOOD.replace("name: mine", f"name: {name}"))
-
-
 def test_a_seed_that_no_table_holds_is_refused() -> None:
     assert "r.yaml:2: seed" in complaint(GOOD.replace("seed: 3", f"seed: {2**63}"))
+
+
+@pytest.mark.parametrize("name", ["../mine", "..", ".", "a/b", "-rf", "two words", ".hidden"])
+def test_a_name_that_leaves_the_folder_is_refused(name: str) -> None:
+    assert "r.yaml:1: name: it names the run's folder" in complaint(GOOD.replace("name: mine", f"name: {name}"))
 
 
 def test_a_stage_without_its_input_is_refused() -> None:
@@ -94,11 +95,98 @@ def test_a_stage_without_its_input_is_refused() -> None:
 def test_overrides_set_keys_before_the_check() -> None:
     recipe = parse(GOOD, "seed=9", "collect.sources.0.path=other", "select.cap_per_task=5")
     assert recipe.seed == 9
-    assert recipe.stages[2].config.cap_per_task == 5
+    assert recipe.stages[3].config.cap_per_task == 5
     again = parse(recipe.text)
-    assert again.seed == 9 and again.stages[2].config == recipe.stages[2].config
+    assert again.seed == 9 and again.stages[3].config == recipe.stages[3].config
     assert "unknown key" in complaint(GOOD, "select.cap_per_tsk=5")
     assert "KEY=VALUE" in complaint(GOOD, "seed")
     assert "not YAML" in complaint(GOOD, "seed=[")
-    assert parse(parse(GOOD, "select.caps={a: 1,\nb: 2}").text).stages[2].config.caps == {"a": 1, "b": 2}
+    assert parse(parse(GOOD, "select.caps={presence: 1,\ncounting: 2}").text).stages[3].config.caps == {
+        "presence": 1,
+        "counting": 2,
+    }
     assert "no position" in complaint(GOOD, "collect.sources.7.path=x")
+
+
+def test_mistakes_inside_of_tasks_and_indicators_are_all_told_with_line_and_nearest() -> None:
+    said = complaint("""\
+name: mine
+collect:
+  sources:
+    - kind: coko
+      path: x
+generate:
+  adapt:
+    tasks:
+      countng: {per_scene: 2}
+      location: {per_scen: 2}
+      presence: 7
+assess:
+  indicators:
+    text_readabilty:
+    near_duplicate: {min_word: 3}
+    exact_duplicate: yes
+export:
+  formats:
+    - {format: lava}
+""")
+    for line in (
+        "r.yaml:4: collect.sources.0.kind: there is no importer 'coko'; did you mean 'coco'?",
+        "r.yaml:9: generate.adapt.tasks.countng: there is no task 'countng'; did you mean 'counting'?",
+        "r.yaml:10: generate.adapt.tasks.location.per_scen: unknown key; did you mean 'per_scene'?",
+        "r.yaml:11: generate.adapt.tasks.presence: keys with values are needed",
+        "r.yaml:14: assess.indicators.text_readabilty: there is no indicator 'text_readabilty'; did you mean",
+        "r.yaml:15: assess.indicators.near_duplicate.min_word: unknown key; did you mean 'min_words'?",
+        "r.yaml:16: assess.indicators.exact_duplicate: keys with values are needed",
+        "r.yaml:19: export.formats.0.format: there is no format 'lava'; did you mean 'llava'?",
+    ):
+        assert line in said
+    assert "8 mistakes" in said
+
+
+def test_gates_and_caps_name_what_is_made() -> None:
+    """Found before anything starts, not after hours of assessing; and no cap is passed over in silence."""
+    said = complaint(GOOD.replace("text_readability: {", "text_readabilty: {") + "  caps: {presense: 5}\n")
+    assert "r.yaml:12: select.gates.text_readabilty: no scores of that name are made; did you mean" in said
+    assert "r.yaml:13: select.caps.presense: no samples of that name are made; did you mean 'presence'?" in said
+    said = complaint(GOOD.replace("assess:\n", "assess: {indicators: {exact_duplicate: }}\n"))
+    assert "select.gates.text_readability: no scores of that name are made; Known: exact_duplicate" in said
+    assert "no stage before it makes scores" in complaint(GOOD.replace("assess:\n", ""))
+
+
+def test_an_empty_value_takes_its_default() -> None:
+    empty = GOOD.replace("    answers: short", "    answers:\n    tasks:").replace("seed: 3", "seed:")
+    assert parse(empty).seed == 0
+    assert parse(empty).stages[1].config.adapt.answers == "mixed"
+    assert len(parse(GOOD.replace("adapt:\n    answers: short", "adapt:")).stages[1].config.adapt.tasks) > 10
+
+
+@pytest.mark.parametrize("value", ["[1", "{a", "@x", "\t", "\x1b", "!!python/name:os.system x"])
+def test_an_override_that_is_no_yaml_says_so(value: str) -> None:
+    assert "--set seed=" in complaint(GOOD, f"seed={value}") and "not YAML" in complaint(GOOD, f"seed={value}")
+
+
+def test_a_mistake_in_an_override_names_the_override() -> None:
+    assert "--set seed: a whole number is needed (found 'abc')" in complaint(GOOD, "seed=abc")
+    assert "--set collect.sources.0.pth: unknown key" in complaint(GOOD, "collect.sources.0.pth=x")
+
+
+def test_an_override_of_two_lines_leaves_a_recipe_that_can_be_read() -> None:
+    kept = parse(GOOD, 'report.title="a\nb: ["').text
+    assert parse(kept).stages[-1].config.title == "a b: ["
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: x\ncollect:\n\tsources: []\n", "r.yaml:3\n  do: indent with spaces"),
+        ("name: x\ncollect: &a\n  sources: *a\n", "an alias (*name) in it stands for itself"),
+        ("name: x\n? [a, b]\n: 2\n", "not YAML: found unhashable key"),
+        ("name: 2017\ncollect:\n", "r.yaml:1: name: text is needed (a number or a date goes in quotes)"),
+        ("name: x\nseed: 99999999999999999999\n", "seed: it has to be less than"),
+        ("name: x\ncollect:\n  sources: photos\n", "sources: a list is needed"),
+        ("name: x\ncollect:\n  sources: [{kind: coco}]\n", "give `captions:`, `instances:`, or both"),
+    ],
+)
+def test_each_mistake_is_told_in_plain_words(text: str, said: str) -> None:
+    assert said in complaint(text)

@@ -95,7 +95,9 @@ def test_order_does_not_matter(order: list[int]) -> None:
     assert {v.sample: v for v in shuffled} == straight
 
 
-@pytest.mark.parametrize("bounds", [{}, {"min": 1, "min_quantile": 0.1}, {"min_quantile": 2}])
+@pytest.mark.parametrize(
+    "bounds", [{}, {"min": 1, "min_quantile": 0.1}, {"min_quantile": 2}, {"min": 2, "max": 1}]
+)
 def test_senseless_gates_are_refused(bounds: dict[str, float]) -> None:
     with pytest.raises(ValueError):
         Gate.model_validate(bounds)

@@ -8,8 +8,9 @@ from typing import Any
 import pydantic
 
 from vlit.assess.indicator import AnyIndicator, Indicator
-from vlit.data.errors import VlitError, nearest
+from vlit.data.errors import VlitError
 from vlit.data.registry import Registry
+from vlit.run.named import check_named, told
 
 INDICATORS = Registry(
     "vlit.indicators",
@@ -33,22 +34,16 @@ def make(chosen: Mapping[str, Mapping[str, Any] | None] | None, seed: int = 0) -
     """Indicators by name with their configs, sorted by name; all embedded ones for ``None``.
 
     Raises:
-        VlitError: For an unknown name, or a config that the indicator does not take.
+        VlitError: For unknown names, and for configs that their indicators do not take.
     """
     wanted = dict.fromkeys(embedded()) if chosen is None else chosen
+    try:
+        check_named(wanted, INDICATORS)
+    except pydantic.ValidationError as error:
+        raise VlitError("; ".join(told(error)), where="assess.indicators") from None
     return [_make(name, wanted[name] or {}, seed) for name in sorted(wanted)]
 
 
 def _make(name: str, values: Mapping[str, Any], seed: int) -> AnyIndicator:
     kind: type[Indicator[Any]] = INDICATORS.load(name)
-    try:
-        return kind(kind.Config.model_validate(dict(values)), seed)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        unknown = first["type"] == "extra_forbidden"
-        raise VlitError(
-            f"the indicator {name!r} has no option {key!r}" if unknown else f"{key}: {first['msg']}",
-            where=f"assess.indicators.{name}",
-            todo=nearest(key, kind.Config.model_fields) if unknown else "",
-        ) from None
+    return kind(kind.Config.model_validate(dict(values)), seed)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
+import pydantic
 
 from vlit.assess.indicator import AnyIndicator, Fit
 from vlit.assess.registry import INDICATORS, make
@@ -16,6 +17,7 @@ from vlit.data.schema import from_table
 from vlit.data.score import Score, SetScore
 from vlit.data.store import part_key, read_part
 from vlit.run.folder import RunFolder
+from vlit.run.named import check_named
 from vlit.run.stage import Config, Output, Setting, Shard, Stage
 
 
@@ -23,6 +25,13 @@ class AssessConfig(Config):
     """Which indicators, each with its options (null for none); by default all that need no model weights."""
 
     indicators: dict[str, dict[str, Any] | None] | None = None
+
+    @pydantic.field_validator("indicators", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            check_named(value, INDICATORS)
+        return value
 
 
 def assess(
@@ -99,6 +108,10 @@ class AssessStage(Stage[AssessConfig]):
     def plugins(self) -> Iterator[str]:
         """Packages of indicators that are not ours."""
         return INDICATORS.packages(i.name for i in self.indicators)
+
+    def names(self) -> dict[str, list[str]]:
+        """The indicators of its scores."""
+        return {"scores": [indicator.name for indicator in self.indicators]}
 
     def prepare(self, run: RunFolder) -> tuple[dict[str, Any], dict[Path, frozenset[str]]]:
         """States of the indicators, and which scenes lie in which part."""

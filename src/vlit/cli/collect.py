@@ -9,7 +9,8 @@ import click
 
 from vlit.cli.common import run_recipe, runs_option, set_option, workers_option
 from vlit.run.folder import RunFolder
-from vlit.run.recipe import dump, kept_recipe, parse_recipe
+from vlit.run.recipe import kept_recipe, parse_recipe
+from vlit.run.recipe_text import dump
 
 
 @click.command(epilog="Example: vlit collect ~/photos --name mine && vlit generate runs/mine")
@@ -38,4 +39,5 @@ def command(
     values, base = kept_recipe(folder) if folder.recipe.exists() else ({}, Path.cwd())
     source = {"kind": "auto", "path": str(data.resolve())}
     values |= {"name": name, "seed": seed, "collect": {"sources": [source]}}
-    run_recipe(parse_recipe(dump(values), base=base, overrides=overrides), runs, workers, until="collect")
+    recipe = parse_recipe(dump(values), base=base, overrides=overrides)
+    run_recipe(recipe, runs / recipe.name, workers, until="collect")

@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from vlit.run.engine import StagePlan, execute, plan
 from vlit.run.folder import RunFolder, counted
 from vlit.run.progress import Bars
-from vlit.run.recipe import Recipe, dump, kept_recipe, parse_recipe
+from vlit.run.recipe import Recipe, kept_recipe, parse_recipe
+from vlit.run.recipe_text import dump
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,15 +41,16 @@ set_option = click.option(
 )
 
 
-def run_recipe(recipe: Recipe, runs: Path, workers: int | None, until: str | None = None) -> RunFolder:
-    """Run a recipe with progress bars; prints what came of it and where the results are."""
+def run_recipe(recipe: Recipe, path: Path, workers: int | None, until: str | None = None) -> RunFolder:
+    """Run a recipe in a run folder with progress bars; prints what came of it and where the results are."""
     from vlit.cli.summary import show_summary
 
-    folder = RunFolder(runs / recipe.name)
+    folder = RunFolder(path)
     started = time.monotonic()
     with Bars(console) as bars:
         execute(recipe, folder, workers=workers, progress=bars, until=until)
-    console.print(f"[bold]{folder.path}[/] [dim]({time.monotonic() - started:.1f} s)[/]")
+    seconds = time.monotonic() - started
+    console.print(f"[bold]{escape(str(folder.path))}[/] [dim]({seconds:.1f} s)[/]")
     names = [stage.name for stage in recipe.stages]
     show_summary(recipe.stages[: names.index(until) + 1] if until else recipe.stages, folder)
     return folder
@@ -56,7 +59,7 @@ def run_recipe(recipe: Recipe, runs: Path, workers: int | None, until: str | Non
 def show_plan(recipe: Recipe, runs: Path) -> None:
     """Print what a run would do, and do nothing."""
     folder = RunFolder(runs / recipe.name)
-    console.print(f"[bold]{recipe.name}[/], seed {recipe.seed}, in {folder.path}")
+    console.print(f"[bold]{recipe.name}[/], seed {recipe.seed}, in {escape(str(folder.path))}")
     coming: dict[str, str] = {}  # table -> the stage that would make it anew, in the order of the recipe
     for step in plan(recipe, folder):
         console.print(f"  {step.stage.name:<10} {_todo(step, folder, coming)}")
@@ -82,7 +85,7 @@ def run_stage(stage: str, run: Path, overrides: Iterable[str], workers: int | No
     values, base = kept_recipe(RunFolder(run))
     values.setdefault(stage, None)
     recipe = parse_recipe(dump(values), base=base, where=str(run / "recipe.yaml"), overrides=overrides)
-    return run_recipe(recipe, run.parent, workers, until=stage)
+    return run_recipe(recipe, run, workers, until=stage)
 
 
 def short_path(path: str | Path) -> str:

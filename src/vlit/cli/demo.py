@@ -20,7 +20,8 @@ def command(overrides: tuple[str, ...], runs: Path, workers: int | None) -> None
     """Make, measure and select an instruction set from 44 real photos. No key, no GPU, no download."""
     with as_file(files("vlit") / "demo") as folder:
         console.print("44 photos with COCO, VQA and A-OKVQA annotations, shipped with vlit")
-        run = run_recipe(load_recipe(folder / "recipe.yaml", overrides), runs, workers)
+        recipe = load_recipe(folder / "recipe.yaml", overrides)
+        run = run_recipe(recipe, runs / recipe.name, workers)
     here = shlex.quote(short_path(run.path))
     console.print("\nnext")
     sample = next((s for s in run.selected if s.task == "conversation"), None)

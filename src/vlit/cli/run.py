@@ -29,4 +29,4 @@ def command(
     if dry_run:
         show_plan(checked, runs)
     else:
-        run_recipe(checked, runs, workers)
+        run_recipe(checked, runs / checked.name, workers)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
+import pydantic
 
 from vlit.collect.importer import Importer, Paths, Piece, existing, lost, origin_of
 from vlit.collect.jsonfile import Broken, load
@@ -79,6 +80,12 @@ class Coco(Importer):
     kind: Literal["coco"] = "coco"
     captions: Paths = ()
     instances: Paths = ()
+
+    @pydantic.model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.captions and not self.instances:
+            raise ValueError("give `captions:`, `instances:`, or both")
+        return self
 
     def files(self, setting: Setting) -> list[Path]:
         """Caption files, then instance files."""

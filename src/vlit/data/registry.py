@@ -22,6 +22,11 @@ class Registry:
         self.group = group
         self._builtin = dict(builtin)
 
+    @property
+    def noun(self) -> str:
+        """What one of them is called: "task" for ``vlit.tasks``."""
+        return self.group.split(".")[-1].removesuffix("s")
+
     def targets(self) -> dict[str, str]:
         """All names, ours first; an entry point cannot replace one of ours."""
         found = {e.name: e.value for e in entry_points(group=self.group)}
@@ -45,7 +50,6 @@ class Registry:
         """
         target = self._builtin.get(name) or self.targets().get(name)
         if target is None:
-            kind = self.group.split(".")[-1].removesuffix("s")
-            raise VlitError(f"there is no {kind} {name!r}", todo=nearest(name, self.targets()))
+            raise VlitError(f"there is no {self.noun} {name!r}", todo=nearest(name, self.targets()))
         module, _, attribute = target.partition(":")
         return getattr(importlib.import_module(module), attribute)

@@ -169,7 +169,8 @@ def _records(path: Path) -> Iterator[bytes | memoryview]:
                 raise VlitError("the file is empty", where=str(path), todo="export or download it again")
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
-        raise VlitError(f"cannot read this file: {error.strerror}", where=str(path)) from error
+        todo = "correct `path`; relative paths start at the recipe's folder"
+        raise VlitError(f"cannot read this file: {error.strerror}", where=str(path), todo=todo) from error
     start = 3 if data[:3] == b"\xef\xbb\xbf" else 0
     try:
         records = msgspec.json.decode(memoryview(data)[start:], type=list[msgspec.Raw])

@@ -15,7 +15,7 @@ from vlit.data.errors import VlitError
 from vlit.data.sample import Sample
 from vlit.data.score import Quarantined
 from vlit.formats.format import Format
-from vlit.formats.registry import FORMATS
+from vlit.formats.registry import FORMATS, FormatName
 from vlit.run.folder import RunFolder
 from vlit.run.inputs import content_line, photo_lines
 from vlit.run.stage import Config, Output, Shard, Stage
@@ -24,7 +24,7 @@ from vlit.run.stage import Config, Output, Shard, Stage
 class LoadConfig(Config):
     """Where the set is."""
 
-    format: str = pydantic.Field("llava", description="name of a format: vlit.formats")
+    format: FormatName = pydantic.Field("llava", description="name of a format: vlit.formats")
     path: str = pydantic.Field(description="the file")
     image_root: str = pydantic.Field(".", description="folder that its image paths are relative to")
     images: Literal["check", "skip"] = pydantic.Field(

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import pydantic
+
+from vlit.data.errors import nearest
 from vlit.data.registry import Registry
 
 FORMATS = Registry(
@@ -10,3 +15,13 @@ FORMATS = Registry(
         "llava": "vlit.formats.llava:LLAVA",
     },
 )
+
+
+def _known(name: str) -> str:
+    if name not in FORMATS.targets():
+        raise ValueError(f"there is no format {name!r}; {nearest(name, FORMATS.targets())}")
+    return name
+
+
+FormatName = Annotated[str, pydantic.AfterValidator(_known)]
+"""The name of a format in a config."""

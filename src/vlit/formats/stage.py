@@ -10,7 +10,7 @@ import pydantic
 
 from vlit.data.errors import VlitError
 from vlit.formats.format import Format
-from vlit.formats.registry import FORMATS
+from vlit.formats.registry import FORMATS, FormatName
 from vlit.run import stage
 from vlit.run.folder import RunFolder
 
@@ -18,7 +18,7 @@ from vlit.run.folder import RunFolder
 class FileConfig(stage.Config):
     """One file to write."""
 
-    format: str = pydantic.Field("llava", description="name of a format: vlit.formats")
+    format: FormatName = pydantic.Field("llava", description="name of a format: vlit.formats")
     path: str | None = pydantic.Field(None, description="file to write; by default exports/<format> in the run")
     metadata: bool = pydantic.Field(True, description="also write what the format itself has no place for")
     image_root: str | None = pydantic.Field(
@@ -31,6 +31,13 @@ class ExportConfig(stage.Config):
     """Which files to write."""
 
     formats: tuple[FileConfig, ...] = (FileConfig(),)
+
+    @pydantic.field_validator("formats")
+    @classmethod
+    def _some(cls, formats: tuple[FileConfig, ...]) -> tuple[FileConfig, ...]:
+        if not formats:
+            raise ValueError("name at least one, for example {format: llava}; or leave out the stage")
+        return formats
 
 
 class ExportStage(stage.Stage[ExportConfig]):

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import pydantic
 
-from vlit.data.errors import nearest
 from vlit.generate.fact import Task, TaskConfig
 from vlit.generate.tasks import TASKS
+from vlit.run.named import check_named
 from vlit.run.stage import Config
 
 Answers = Literal["short", "sentence", "mixed"]
@@ -31,28 +31,13 @@ class AdaptConfig(Config):
     def _typed(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value  # pydantic says what is wrong with it
-        wanted = value or dict.fromkeys(TASKS.names())
-        return {name: _task_config(name, settings) for name, settings in wanted.items()}
+        wanted = {
+            name: settings.model_dump() if isinstance(settings, TaskConfig) else settings
+            for name, settings in (value or dict.fromkeys(TASKS.names())).items()
+        }
+        check_named(wanted, TASKS)
+        return {name: TASKS.load(name).Config.model_validate(s or {}) for name, s in wanted.items()}
 
     def make_tasks(self) -> dict[str, Task[Any]]:
         """The tasks with their settings, in the registry's order."""
         return {name: TASKS.load(name)(self.tasks[name]) for name in TASKS.names() if name in self.tasks}
-
-
-def _task_config(name: Any, settings: Any) -> TaskConfig:
-    if name not in TASKS.targets():
-        raise ValueError(f"there is no task {name!r}; {nearest(str(name), TASKS.targets())}")
-    kind: type[TaskConfig] = TASKS.load(name).Config
-    if isinstance(settings, TaskConfig):
-        settings = settings.model_dump()
-    settings = settings or {}
-    if not isinstance(settings, Mapping):
-        raise ValueError(f"{name} takes settings such as {{per_scene: 2}}, not {settings!r}")
-    for key in settings:
-        if key not in kind.model_fields:
-            raise ValueError(f"the task {name} has no setting {key!r}; {nearest(str(key), kind.model_fields)}")
-    try:
-        return kind.model_validate(settings)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

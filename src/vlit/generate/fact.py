@@ -8,6 +8,7 @@ from random import Random
 from typing import ClassVar, Generic, TypeVar, cast
 
 import msgspec
+import pydantic
 
 from vlit.data.sample import Mark
 from vlit.generate.view import View
@@ -42,6 +43,13 @@ class TaskConfig(Config):
     """What every task takes."""
 
     per_scene: int = 2  #: samples that one scene gives at most
+
+    @pydantic.field_validator("per_scene")
+    @classmethod
+    def _not_negative(cls, value: int) -> int:
+        if value < 0:
+            raise ValueError("it has to be 0 or more")
+        return value
 
 
 C = TypeVar("C", bound=TaskConfig)

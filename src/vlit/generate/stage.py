@@ -9,6 +9,7 @@ from typing import Any
 
 import pydantic
 
+from vlit.data.errors import VlitError
 from vlit.data.scene import Scene
 from vlit.data.store import part_key, read_part
 from vlit.generate import statistics as stats
@@ -42,9 +43,19 @@ class GenerateStage(Stage[GenerateConfig]):
             config.model_copy(update={"pools": self.setting.resolve(config.pools)}) if config.pools else config
         )
 
+    def names(self) -> dict[str, list[str]]:
+        """The tasks of its samples."""
+        return {"samples": list(self.config.adapt.tasks)}
+
     def outside(self) -> Iterable[str]:
-        """Digests of the user's own pools."""
+        """Digests of the user's own pools.
+
+        Raises:
+            VlitError: When there is no such folder.
+        """
         pools = self._adapt().pools
+        if pools and not Path(pools).is_dir():
+            raise VlitError("there is no folder of pools", where=pools, todo="create it, or remove `pools`")
         for path in sorted(Path(pools).glob("*.y*ml")) if pools else ():
             yield f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 

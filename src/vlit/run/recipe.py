@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from vlit.data.errors import VlitError, nearest
 from vlit.data.registry import Registry
 from vlit.data.score import shown
 from vlit.run.folder import RunFolder
+from vlit.run.named import worded
+from vlit.run.recipe_text import dump, line_of, parse, read_values, set_key, text_of
 from vlit.run.record import read_record
 from vlit.run.stage import Config, Setting, Stage
 
@@ -38,10 +41,19 @@ Location = tuple[int | str, ...]
 class Head(Config):
     """Keys of a recipe that belong to no stage."""
 
-    name: str = pydantic.Field(pattern=r"^\w[\w.-]*$", description="the run's folder name")
+    name: str = pydantic.Field(description="the run's folder name")
     seed: int = pydantic.Field(
         default=0, ge=0, lt=2**63, description="all randomness is drawn from it and the ids"
     )
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise ValueError(
+                "it names the run's folder: letters, digits, '_', '-' and '.', a letter or digit first"
+            )
+        return name
 
 
 @dataclass(frozen=True)
@@ -65,41 +77,35 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         VlitError: With every mistake at once, each with line, key and what is known.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise VlitError(f"cannot read the recipe: {error}", where=str(path)) from error
-    return parse_recipe(text, base=path.parent.resolve(), where=str(path), overrides=overrides)
+    return parse_recipe(text_of(path), base=path.parent.resolve(), where=str(path), overrides=overrides)
 
 
 def parse_recipe(text: str, *, base: Path, where: str = "recipe", overrides: Iterable[str] = ()) -> Recipe:
     """Check a recipe's text; see :func:`load_recipe`."""
-    tree, values = _parse(text, where)
+    tree, values = parse(text, where)
     overrides = list(overrides)
     for override in overrides:
-        _override(values, override)
+        set_key(values, override)
     if overrides:  # the run keeps the recipe as it was run, not as it was written
         text = f"# changed by --set {' --set '.join(map(shown, overrides))}\n" + dump(values)
+    source = _Source(tree, where, [override.partition("=")[0] for override in overrides])
     stages = {name: values.pop(name) for name in STAGES.names() if name in values}
-    mistakes: list[str] = []
+    mistakes: list[tuple[int, str]] = []
 
     def check(model: type[Config], given: Any, at: Location, extra: Iterable[str] = ()) -> Any:
         try:
             return model.model_validate({} if given is None else given)
         except pydantic.ValidationError as error:
-            mistakes.extend(_mistake(item, model, at, tree, where, extra) for item in error.errors())
+            mistakes.extend(_mistake(item, model, at, source, extra) for item in error.errors())
             return None
 
     head = check(Head, values, (), extra=STAGES.names())
     configs = {name: check(STAGES.load(name).Config, given, (name,)) for name, given in stages.items()}
-    if mistakes:
-        raise VlitError(
-            f"the recipe has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}:\n  " + "\n  ".join(mistakes),
-            todo="correct them; nothing was started",
-        )
+    _refuse(mistakes)
     setting = Setting(seed=head.seed, base=base)
     ready = [STAGES.load(name)(config, setting) for name, config in configs.items()]
     _check_flow(ready, where)
+    _refuse(list(_unknown_names(ready, source)))
     return Recipe(name=head.name, seed=head.seed, text=text, base=base, stages=ready)
 
 
@@ -110,111 +116,45 @@ def kept_recipe(run: RunFolder) -> tuple[dict[str, Any], Path]:
         VlitError: When there is no run, or its recipe was damaged.
     """
     run.check()
-    _, values = _parse(run.recipe.read_text(encoding="utf-8"), str(run.recipe))
-    return values, Path(read_record(run.record).base or run.path)
+    return read_values(run.recipe), Path(read_record(run.record).base or run.path)
 
 
-def dump(values: Mapping[str, Any]) -> str:
-    """A recipe as YAML text, keys in the order given."""
-    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
-
-
-def _parse(text: str, where: str) -> tuple[yaml.Node, dict[str, Any]]:
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise VlitError(f"this is not YAML: {error}", where=where) from error
-    if not isinstance(tree, yaml.MappingNode) or not isinstance(values, dict):
+def _refuse(mistakes: list[tuple[int, str]]) -> None:
+    if mistakes:
+        told = "\n  ".join(text for _, text in sorted(mistakes))
         raise VlitError(
-            "a recipe is a mapping of keys to values",
-            where=where,
-            todo=f"start with `name: my-run`, then stages: {', '.join(STAGES.names())}",
+            f"the recipe has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}:\n  {told}",
+            todo="correct them; nothing was started",
         )
-    _refuse_repeats(tree, where)
-    return tree, values
 
 
-def _refuse_repeats(node: yaml.Node, where: str) -> None:
-    """YAML keeps the last of two equal keys and says nothing; here that is a mistake."""
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeats(item, where)
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                raise VlitError(
-                    f"the key {key.value!r} stands twice (lines {seen[key.value]} and {line})",
-                    where=f"{where}:{line}",
-                    todo="keep one of them",
-                )
-            seen[key.value] = line
-            _refuse_repeats(value, where)
+@dataclass(frozen=True)
+class _Source:
+    """Where the recipe's values come from."""
 
+    tree: yaml.Node
+    where: str
+    overrides: Sequence[str]  #: dotted keys that were set on the command line
 
-def _override(values: dict[str, Any], override: str) -> None:
-    path, equals, text = override.partition("=")
-    if not equals:
-        raise VlitError(f"--set needs KEY=VALUE, not {override!r}", todo="e.g. --set seed=7")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise VlitError(f"--set {path}: {text!r} is not YAML: {shown(str(error))}", todo="quote it") from error
-    *parents, last = path.split(".")
-    at: Any = values
-    for key in parents:
-        if isinstance(at, list):
-            at = at[_index(key, at, override)]
-        elif isinstance(at, dict):
-            if at.get(key) is None:
-                at[key] = {}
-            at = at[key]
-        else:
-            raise VlitError(f"--set {override}: {key!r} lies below a plain value")
-    if isinstance(at, list):
-        at[_index(last, at, override)] = value
-    elif isinstance(at, dict):
-        at[last] = value
-    else:
-        raise VlitError(f"--set {override}: {last!r} lies below a plain value")
-
-
-def _index(key: str, items: list[Any], override: str) -> int:
-    if not key.isdigit() or int(key) >= len(items):
-        raise VlitError(f"--set {override}: {key!r} is no position in a list of {len(items)}")
-    return int(key)
+    def mistake(self, location: Location, message: str) -> tuple[int, str]:
+        """A mistake with its line, or with the ``--set`` that it came by; sorts by line."""
+        dotted = ".".join(map(str, location)) or "(top)"
+        line = line_of(self.tree, location)
+        ours = any(f"{dotted}.".startswith(f"{key}.") for key in self.overrides)
+        return line, f"{'--set' if ours else f'{self.where}:{line}:'} {dotted}: {message}"
 
 
 def _mistake(
-    item: Any, model: type[Config], at: Location, tree: yaml.Node, where: str, extra: Iterable[str]
-) -> str:
+    item: Any, model: type[Config], at: Location, source: _Source, extra: Iterable[str]
+) -> tuple[int, str]:
     location: Location = (*at, *item["loc"])
-    dotted = ".".join(map(str, location)) or "(top)"
-    message = item["msg"].removeprefix("Value error, ")
+    message = worded(item)
     if item["type"] == "extra_forbidden":
         known = [*_known_keys(model, item["loc"][:-1]), *extra]
         message = f"unknown key; {nearest(str(location[-1]), known)}"
-    elif item["type"] != "missing":
+    elif item["type"] not in ("missing", "unknown_name") and not isinstance(item["input"], Mapping):
         message += f" (found {shown(repr(item['input']))})"
-    return f"{where}:{_line(tree, location)}: {dotted}: {message}"
-
-
-def _line(node: yaml.Node, location: Location) -> int:
-    """Line of the deepest key of ``location`` that the text holds."""
-    line = node.start_mark.line + 1
-    for key in location:
-        if isinstance(node, yaml.MappingNode):
-            for name, value in node.value:
-                if name.value == str(key):
-                    line, node = name.start_mark.line + 1, value
-                    break
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            node = node.value[key]
-            line = node.start_mark.line + 1
-        # else: a tag of a union, which stands nowhere in the text
-    return line
+    return source.mistake(location, message)
 
 
 def _known_keys(model: type[Config], location: Location) -> set[str]:
@@ -235,6 +175,24 @@ def _models_in(hint: Any) -> set[type[pydantic.BaseModel]]:
     if isinstance(hint, type) and issubclass(hint, pydantic.BaseModel):
         return {hint}
     return {found for inner in typing.get_args(hint) for found in _models_in(inner)}
+
+
+def _unknown_names(stages: Sequence[Stage[Any]], source: _Source) -> Iterator[tuple[int, str]]:
+    """Names that a stage asks for and no stage before it brings, such as a gate on an unknown indicator."""
+    known: dict[str, list[str]] = {}
+    made: set[str] = set()
+    for stage in stages:
+        for table, name, place in stage.asks():
+            if table not in made:
+                said = f"no stage before it makes {table}; add the one that does"
+            elif table in known and name not in known[table]:
+                said = f"no {table} of that name are made; {nearest(name, known[table])}"
+            else:
+                continue
+            yield source.mistake((stage.name, *place), said)
+        made.update(stage.writes)
+        for table, names in stage.names().items():
+            known.setdefault(table, []).extend(names)
 
 
 def _check_flow(stages: Sequence[Stage[Any]], where: str) -> None:

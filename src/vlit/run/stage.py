@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -16,9 +16,17 @@ from vlit.run.folder import RunFolder, counted
 
 
 class Config(pydantic.BaseModel):
-    """Base of all configs: unknown keys are errors, values do not change after validation."""
+    """Base of all configs: unknown keys are errors, an empty value takes its default, values do not change."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _empty_is_left_out(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        fields = cls.model_fields
+        return {k: v for k, v in values.items() if v is not None or k not in fields or fields[k].is_required()}
 
 
 C = TypeVar("C", bound=Config)
@@ -79,6 +87,14 @@ class Stage(ABC, Generic[C]):
 
     def plugins(self) -> Iterable[str]:
         """Packages of components that are not ours; their source is part of the stage's version as well."""
+        return ()
+
+    def names(self) -> Mapping[str, Collection[str]]:
+        """Names that its rows will carry, by table, where the config tells: tasks, indicators."""
+        return {}
+
+    def asks(self) -> Iterable[tuple[str, str, tuple[str, ...]]]:
+        """Names in the config that rows of a table have to carry: table, name, place in the config."""
         return ()
 
     def expect(self, run: RunFolder) -> str:

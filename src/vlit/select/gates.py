@@ -32,6 +32,9 @@ class Gate(Config):
         for value, quantile in ((self.min, self.min_quantile), (self.max, self.max_quantile)):
             if value is not None and quantile is not None:
                 raise ValueError("give a bound as a value or as a quantile, not both")
+        for low, high in ((self.min, self.max), (self.min_quantile, self.max_quantile)):
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"no score is both {low} or more and {high} or less")
         return self
 
     @property

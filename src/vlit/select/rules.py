@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pydantic
@@ -26,7 +27,9 @@ class SelectConfig(Config):
 
     gates: dict[str, Gate] = pydantic.Field(default_factory=dict, description="bounds per indicator")
     cap_per_task: int | None = pydantic.Field(default=None, ge=0, description="at most so many of any task")
-    caps: dict[str, int] = pydantic.Field(default_factory=dict, description="caps of single tasks")
+    caps: dict[str, Annotated[int, pydantic.Field(ge=0)]] = pydantic.Field(
+        default_factory=dict, description="caps of single tasks"
+    )
 
     def cap(self, task: str) -> int | None:
         """How many samples of a task may be kept; None for any number."""

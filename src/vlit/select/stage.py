@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import pyarrow.parquet as pq
 
-from vlit.data.errors import VlitError, nearest
 from vlit.data.sample import Sample
 from vlit.data.schema import from_table
 from vlit.data.score import Score, Verdict
@@ -38,9 +37,13 @@ class SelectStage(Stage[SelectConfig]):
     code: ClassVar[tuple[str, ...]] = ("vlit.select", "vlit.data")
     Config = SelectConfig
 
+    def asks(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """Indicators of the gates and tasks of the caps: one that nothing carries would let everything pass."""
+        yield from (("scores", name, ("gates", name)) for name in self.config.gates)
+        yield from (("samples", task, ("caps", task)) for task in self.config.caps)
+
     def prepare(self, run: RunFolder) -> Rules:
         """Turn quantiles and caps into numbers."""
-        self._check_indicators(run)
 
         def read() -> Iterator[Judged]:
             for shard in self.shards(run):
@@ -73,15 +76,3 @@ class SelectStage(Stage[SelectConfig]):
             return {}
         table = pq.read_table(path, filters=[("indicator", "in", list(self.config.gates))])
         return by_sample(from_table(table, Score))
-
-    def _check_indicators(self, run: RunFolder) -> None:
-        """A gate on an indicator that nobody computed would let everything pass."""
-        parts = run.scores.parts()
-        known = set(pq.read_table(parts[0], columns=["indicator"])["indicator"].to_pylist()) if parts else set()
-        for name in self.config.gates:
-            if name not in known:
-                raise VlitError(
-                    f"select has a gate on {name!r}, but no sample has such a score",
-                    where=f"select.gates.{name}",
-                    todo=f"add it to assess.indicators, or {nearest(name, known)}",
-                )
