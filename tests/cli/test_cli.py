@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -190,3 +191,22 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     for arguments in (("show", "x", "--run", "gone"), ("assess", "gone")):
         done = vlit(*arguments, cwd=tmp_path)
         assert done.returncode == 1 and "there is no run in this folder" in done.stderr
+
+
+def small(folder: Path, demo: Path) -> Path:
+    """A folder with one photo and captions."""
+    folder.mkdir(parents=True)
+    shutil.copy(demo / "images" / "000000000790.jpg", folder)
+    (folder / "captions.csv").write_text("file,caption\n000000000790.jpg,A family sits around a big table.\n")
+    return folder
+
+
+def test_a_run_folder_that_was_renamed_is_worked_in_where_it_is(tmp_path: Path, demo: Path) -> None:
+    photos = small(tmp_path / "My photos (ünï)", demo)
+    assert vlit("collect", str(photos), "--workers", "1", cwd=tmp_path).returncode == 0
+    made = tmp_path / "runs" / "My-photos-ünï"
+    moved = made.rename(tmp_path / "elsewhere")
+    done = vlit("generate", ".", "--workers", "1", cwd=moved)
+    assert done.returncode == 0, done.stderr
+    assert list(moved.glob("samples/*.parquet"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["My photos (ünï)", "elsewhere", "runs"]

@@ -172,6 +172,7 @@ def test_stages_after_a_changed_one_leave_nothing_behind(tmp_path: Path) -> None
     execute(recipe(), folder, workers=1)
     execute(recipe(seed=2), folder, workers=1, until="numbers")
     assert not folder.samples.parts(), "samples of scenes that are no more"
+    assert not (folder.path / "double.txt").exists()
     assert list(read_record(folder.record).stages) == ["numbers"]
 
 
@@ -236,3 +237,46 @@ def test_an_error_in_this_process_ends_the_workers(tmp_path: Path) -> None:
     while multiprocessing.active_children():
         assert time.monotonic() < deadline, caught
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("table", ["samples", "quarantine"])
+@pytest.mark.parametrize("damage", ["lost", "cut"])
+def test_a_part_of_any_table_that_is_lost_or_cut_is_made_again(tmp_path: Path, table: str, damage: str) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    whole = content(folder)
+    part = folder.table(table).parts()[0]
+    part.unlink() if damage == "lost" else part.write_bytes(b"PAR1")
+    execute(recipe(), folder, workers=1)
+    assert content(folder) == whole
+    assert states(folder) == ["complete", "complete"]
+
+
+def test_files_of_the_user_in_a_run_folder_stay(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    execute(recipe(), folder, workers=1)
+    mine = [folder.path / "scenes" / "mine" / "a.txt", folder.path / "scenes" / "notes.txt"]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    execute(recipe(shards=5), folder, workers=1)
+    assert all(path.read_text() == "mine" for path in mine)
+
+
+def test_a_folder_that_holds_something_else_is_not_taken_for_a_run(tmp_path: Path) -> None:
+    photo = tmp_path / "r" / "samples" / "photo.jpg"
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(b"mine")
+    with pytest.raises(VlitError, match="is there already and is no run"):
+        execute(recipe(), RunFolder(tmp_path / "r"), workers=1)
+    assert photo.exists()
+
+
+@pytest.mark.parametrize("name", ["scenes", "recipe.yaml", "log.jsonl", "run.json"])
+def test_a_folder_in_the_place_of_a_file_or_the_other_way_round_is_named(tmp_path: Path, name: str) -> None:
+    folder = RunFolder(tmp_path / "r")
+    folder.path.mkdir()
+    (folder.path / ".lock").touch()
+    (folder.path / name).touch() if name == "scenes" else (folder.path / name).mkdir()
+    with pytest.raises(VlitError, match=r"cannot (write here|read the run's record)[\s\S]*do: "):
+        execute(recipe(), folder, workers=1)

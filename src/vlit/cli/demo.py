@@ -27,8 +27,8 @@ def command(overrides: tuple[str, ...], runs: Path, workers: int | None) -> None
     sample = next((s for s in run.selected if s.task == "conversation"), None)
     if sample is not None:
         _next("one sample with everything behind it", f"show {shlex.quote(sample.id)} --run {here}")
-    recipe = "recipes/folder.yaml" if Path("recipes/folder.yaml").exists() else f"{here}/recipe.yaml"
-    _next("the same with your own photos", f"run {recipe} --data FOLDER --set name=mine")
+    own = "recipes/folder.yaml" if Path("recipes/folder.yaml").exists() else f"{here}/recipe.yaml"
+    _next("the same with your own photos", f"run {own} --data FOLDER --set name=mine")
 
 
 def _next(what: str, arguments: str) -> None:

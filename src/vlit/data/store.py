@@ -50,19 +50,17 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def unwritable(error: OSError, path: Path) -> VlitError | OSError:
-    """Turn the operating system's refusals to write into errors that say what to do; others stay."""
+def unwritable(error: OSError, path: Path) -> VlitError:
+    """Turn what the operating system says when it refuses to write into an error that says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return VlitError(
             "the disk is full", where=str(path), todo="free some space and run again: finished parts are kept"
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-        return VlitError(
-            f"cannot write here: {error.strerror}",
-            where=str(path),
-            todo="make the folder writable, or choose another with --runs",
-        )
-    return error
+    return VlitError(
+        f"cannot write here: {error.strerror or error}",
+        where=str(path),
+        todo="make the folder writable, or choose another with --runs",
+    )
 
 
 def write_part(path: Path, table: pa.Table) -> None:
@@ -79,6 +77,15 @@ def part_path(folder: Path, key: str, fingerprint: str) -> Path:
 def part_key(path: Path) -> str:
     """The shard's key in a part's name; parts with equal keys hold rows about the same samples."""
     return path.stem.rpartition("-")[0]
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a part is there and whole, as far as its footer tells."""
+    try:
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return True
 
 
 def count_rows(path: Path) -> int:

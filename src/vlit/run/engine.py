@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import glob
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from typing import Any, Literal
 import vlit
 from vlit.data.errors import VlitError
 from vlit.data.schema import to_table
-from vlit.data.store import atomic, count_rows, part_path, unwritable, write_part
+from vlit.data.store import atomic, count_rows, is_sound, part_path, unwritable, write_part
 from vlit.run.executor import run_jobs
 from vlit.run.fingerprint import code_digest, fingerprint
 from vlit.run.folder import TABLES, RunFolder
@@ -24,6 +23,7 @@ from vlit.run.progress import Progress
 from vlit.run.recipe import Recipe
 from vlit.run.record import StageRecord, read_record, write_record
 from vlit.run.stage import Output, Shard, Stage
+from vlit.run.tidy import drop_outdated, refuse_leftovers, remove_half_written, remove_stale, unfinish
 
 #: Key of the parts that ``finish`` writes.
 SET_KEY = "set"
@@ -78,7 +78,7 @@ def plan(recipe: Recipe, run: RunFolder) -> list[StagePlan]:
     Raises:
         VlitError: When the folder holds a table of another recipe that a stage would read.
     """
-    _refuse_leftovers(recipe, run)
+    refuse_leftovers(recipe, run)
     return _plan(recipe, run, fingerprints(recipe))
 
 
@@ -88,11 +88,15 @@ def _plan(recipe: Recipe, run: RunFolder, prints: Sequence[str]) -> list[StagePl
     for stage, print_ in zip(recipe.stages, prints, strict=True):
         done = record.stages.get(stage.name)
         parts = len(_parts(stage, run, print_))
-        if done and done.fingerprint == print_ and all((run.path / f).exists() for f in done.files):
+        if done and done.fingerprint == print_ and all(_there(run.path / f) for f in done.files):
             plans.append(StagePlan(stage, print_, "complete", parts, done.rows))
         else:
             plans.append(StagePlan(stage, print_, "partly done" if parts else "to do", parts, None))
     return plans
+
+
+def _there(path: Path) -> bool:
+    return is_sound(path) if path.suffix == ".parquet" else path.exists()
 
 
 def execute(
@@ -118,19 +122,22 @@ def execute(
     progress = progress or Progress()
     workers = workers or len(os.sched_getaffinity(0))
     with _locked(run):
-        _refuse_leftovers(recipe, run)
+        refuse_leftovers(recipe, run)
         prints = fingerprints(recipe)
         with atomic(run.recipe) as temporary:
             temporary.write_text(recipe.text, encoding="utf-8")
         log = RunLog(run.log)
         log.event("run started", name=recipe.name, seed=recipe.seed, workers=workers, version=vlit.__version__)
-        _sweep(recipe, run, prints)
-        for step in _plan(recipe, run, prints):
+        remove_half_written(run)
+        steps = _plan(recipe, run, prints)
+        for place, step in enumerate(steps, start=1):
             if step.state == "complete":
                 progress.skipped(step.stage.name, step.rows or {})
                 log.event("stage skipped", stage=step.stage.name)
             else:
                 _run_stage(step, recipe, run, workers, progress, log)
+                for later in steps[place:]:
+                    drop_outdated(later.stage, recipe, run, later.fingerprint)
             if step.stage.name == until:
                 break
         log.event("run finished")
@@ -142,6 +149,8 @@ def _run_stage(
     stage, started = step.stage, time.monotonic()
     log.event("stage started", stage=stage.name, fingerprint=step.fingerprint, parts_there=step.parts)
     progress.started(stage.name)
+    unfinish(stage, recipe, run, step.fingerprint)
+    remove_stale(stage, run, step.fingerprint)
     context = stage.prepare(run)
     shards = stage.shards(run)
     progress.total(len(shards) if isinstance(shards, Sized) else None)
@@ -197,61 +206,24 @@ def _parts(stage: Stage[Any], run: RunFolder, print_: str) -> list[Path]:
     return sorted(p for t, keys in folders for p in run.folder(t).glob(part_path(Path(), keys, print_).name))
 
 
-def _sweep(recipe: Recipe, run: RunFolder, prints: Sequence[str]) -> None:
-    """Remove what an earlier config or code made, of all stages, and what killed writers left half done.
-
-    Stages after a changed one are swept with it, also if this call will not run them: whoever reads the folder
-    must not meet scores of samples that are no more.
-    """
-    stages = list(zip(recipe.stages, prints, strict=True))
-    made = {table: part_path(Path(), "*", print_).name for stage, print_ in stages for table in stage.writes}
-    stale = [p for table, keep in made.items() for p in run.table(table).parts() if not p.match(keep)]
-    odd = [part_path(Path(), f"{stage.name}-*", print_).name for stage, print_ in stages]
-    stale += [p for p in run.quarantine.parts() if not any(p.match(keep) for keep in odd)]
-    stale += run.path.rglob(".*.tmp")
-    for stage in recipe.stages:
-        for file in stage.files(run):
-            stale += file.parent.glob(f".{glob.escape(file.name)}.*.tmp")
-    for path in stale:
-        path.unlink(missing_ok=True)
-    current = {stage.name: print_ for stage, print_ in stages}
-    done = read_record(run.record).stages.items()
-    _record(recipe, run, {name: found for name, found in done if found.fingerprint == current.get(name)})
-
-
-def _refuse_leftovers(recipe: Recipe, run: RunFolder) -> None:
-    """A table that an earlier recipe left here would be read by stages to which it is optional."""
-    made = {"quarantine", *(table for stage in recipe.stages for table in stage.writes)}
-    for stage in recipe.stages:
-        for table in stage.optional:
-            if table not in made and run.table(table).parts():
-                raise VlitError(
-                    f"{stage.name!r} would read {table!r}, which this recipe does not make, from another one",
-                    where=str(run.folder(table)),
-                    todo="delete that folder, add its stage, or give this run another name with --set name=...",
-                )
-
-
 def _complete(stage: Stage[Any], recipe: Recipe, run: RunFolder, print_: str) -> dict[str, int]:
     """Record the stage as complete; returns the rows of its tables."""
     rows = {table: len(run.table(table)) for table in stage.writes}
     parts = _parts(stage, run, print_)
     rows["quarantine"] = sum(count_rows(p) for p in parts if p.parent.name == "quarantine")
     files = [os.path.relpath(f, run.path) for f in (*parts, *stage.files(run))]
-    _record(recipe, run, read_record(run.record).stages | {stage.name: StageRecord(print_, rows, files)})
+    stages = read_record(run.record).stages | {stage.name: StageRecord(print_, rows, files)}
+    order = [s.name for s in recipe.stages]
+    stages = dict(sorted(stages.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1))
+    write_record(run.record, recipe.name, recipe.seed, recipe.base, stages)
     return rows
-
-
-def _record(recipe: Recipe, run: RunFolder, stages: Mapping[str, StageRecord]) -> None:
-    """Write run.json, stages in the order of the recipe."""
-    ordered = {stage.name: stages[stage.name] for stage in recipe.stages if stage.name in stages}
-    write_record(run.record, recipe.name, recipe.seed, recipe.base, ordered)
 
 
 @contextlib.contextmanager
 def _locked(run: RunFolder) -> Iterator[None]:
     """One process at a time in a run folder; the lock goes with the process, also when it is killed."""
     try:
+        _refuse_strange(run)
         run.path.mkdir(parents=True, exist_ok=True)
         handle = (run.path / ".lock").open("w")
     except OSError as error:
@@ -266,3 +238,15 @@ def _locked(run: RunFolder) -> Iterator[None]:
                 todo="wait for it, or give this run another name with --set name=...",
             ) from None
         yield
+
+
+def _refuse_strange(run: RunFolder) -> None:
+    """Refuse a folder that holds something else: stages clear away old parts in folders such as ``samples``."""
+    if not run.path.is_dir() or any((run.path / mark).exists() for mark in (".lock", "run.json", "log.jsonl")):
+        return
+    if any(not found.name.startswith(".") for found in run.path.iterdir()):
+        raise VlitError(
+            "this folder is there already and is no run",
+            where=str(run.path),
+            todo="give the run another name with --set name=..., or choose another folder with --runs",
+        )

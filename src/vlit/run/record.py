@@ -42,7 +42,13 @@ def read_record(path: Path) -> RunRecord:
         return msgspec.json.decode(path.read_bytes(), type=RunRecord)
     except FileNotFoundError:
         return RunRecord()
-    except msgspec.DecodeError as error:
+    except OSError as error:
+        raise VlitError(
+            f"cannot read the run's record: {error.strerror or error}",
+            where=str(path),
+            todo="name another folder with --runs, or another run with --set name=...",
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise VlitError(
             f"the run's record is damaged: {error}",
             where=str(path),
