@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from random import Random
 from typing import NamedTuple
 
 from vlit.data.scene import Object
@@ -34,6 +35,23 @@ PLACES: dict[tuple[int, int], Place] = {
     (1, 2): Place("bottom center", "at the bottom center"),
     (2, 2): Place("lower right", "in the lower right"),
 }
+
+
+#: How often things are there, about. Wrong options are drawn by it: else the center, where most things are,
+#: would be right whenever it is offered.
+_WEIGHTS = {(1, 1): 4, (0, 1): 3, (2, 1): 3, (1, 2): 3}
+
+
+def wrong_places(right: Place, n: int, rng: Random) -> list[Place]:
+    """``n`` other parts of the image that nobody would name instead: the center, or two steps away."""
+    (x, y) = next(cell for cell, place in PLACES.items() if place is right)
+    others = [
+        cell
+        for cell in PLACES
+        if cell != (x, y) and ((1, 1) in (cell, (x, y)) or abs(cell[0] - x) + abs(cell[1] - y) > 1)
+    ]
+    drawn = sorted(others, key=lambda cell: -(rng.random() ** (1 / _WEIGHTS.get(cell, 1))))
+    return [PLACES[cell] for cell in drawn[:n]]
 
 
 def place_of(view: View, o: Object) -> Place | None:

@@ -163,11 +163,19 @@ class View:
         """Exact numbers of labels that are there; none where anything puts them in doubt."""
         return {} if self.doubled else {k: len(v) for k, v in self.by_label.items() if self._is_sure(k, v)}
 
+    @functools.cached_property
+    def numbers(self) -> dict[str, int]:
+        """Numbers that may be asked for: of the counts, those whose label is said as it was searched for.
+
+        Annotators looked for dining tables; a reader who is asked for tables counts desks too.
+        """
+        return {label: n for label, n in self.counts.items() if nouns.loosely(label) == label}
+
     def _is_sure(self, label: str, found: Sequence[Object]) -> bool:
         """Whether annotators surely boxed each one, and a reader would count the same."""
         if label not in self._searched or label in self.crowded or not nouns.countable(label):
             return False
-        if min(map(self.share, found)) < TINY:
+        if min(map(self.share, found)) < (SMALL if self.crowd and len(found) > 1 else TINY):
             return False
         maybe, many, numbers = self._mentions
         n, words = len(found), nouns.words()

@@ -32,12 +32,7 @@ class Comparison(Task[ComparisonConfig]):
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """Random pairs; as many to be affirmed as denied."""
         # "More pieces of broccoli than bowls" compares what nobody would.
-        # Nor "more knives than tables".
-        plain = {
-            label: n
-            for label, n in view.counts.items()
-            if nouns.kind(label) == nouns.plural(label) and nouns.loosely(label) == label
-        }
+        plain = {label: n for label, n in view.numbers.items() if nouns.kind(label) == nouns.plural(label)}
         known = sorted((label, n) for label, n in plain.items() if n <= self.config.most)
         pairs = [(a, b) for a, b in combinations(known, 2) if a[1] != b[1] and max(a[1], b[1]) >= _LARGER]
         rng.shuffle(pairs)

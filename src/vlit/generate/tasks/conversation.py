@@ -112,7 +112,7 @@ class _Chain:
                 if fact.short == "yes" and fact.about[0] not in self._told:
                     self._add(fact)
                     label = fact.about[0]
-                    if 1 < self.view.counts.get(label, 0) <= 10:
+                    if 1 < self.view.numbers.get(label, 0) <= 10:
                         self._add(counting.fact(self.view, label))
                     break
         steps = [

@@ -28,7 +28,7 @@ class Counting(Task[CountingConfig]):
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """Several of a kind first, single ones after: "how many" mostly asks for more than one."""
-        labels = [label for label, n in view.counts.items() if n <= self.config.most]
+        labels = [label for label, n in view.numbers.items() if n <= self.config.most]
         rng.shuffle(labels)
         labels.sort(key=lambda label: view.counts[label] == 1)
         singles = 0

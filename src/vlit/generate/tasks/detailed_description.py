@@ -33,6 +33,7 @@ class DetailedDescription(Task[DetailedDescriptionConfig]):
     )  # fmt: skip
     groups: ClassVar = {
         "ask": (),
+        "ask_where": (),
         **dict.fromkeys(
             (
                 "opening", "opening_phrase", "numbers", "fills", "known", "new", "new_two", "new_both",
@@ -53,7 +54,7 @@ class DetailedDescription(Task[DetailedDescriptionConfig]):
             if len(parts) >= self.config.fewest_sentences:
                 yield Fact(
                     task=self.name,
-                    ask="ask",
+                    ask="ask_where" if writer.placed and rng.random() < 0.3 else "ask",
                     say=tuple(parts),
                     evidence=tuple(dict.fromkeys(writer.evidence)),
                     marks=tuple(writer.marks),

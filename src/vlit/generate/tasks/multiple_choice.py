@@ -10,15 +10,13 @@ from typing import ClassVar
 from vlit.data.sample import Mark
 from vlit.data.scene import Question
 from vlit.generate.fact import Fact, Part, Task, TaskConfig
-from vlit.generate.places import PLACES, place_of
+from vlit.generate.places import place_of, wrong_places
 from vlit.generate.render import LETTERS
 from vlit.generate.statistics import question_kind
 from vlit.generate.tasks.open_vqa import agreed, asked, form_of
 from vlit.generate.tasks.presence import absent
 from vlit.generate.view import View
 from vlit.language import nouns
-
-_CENTER = PLACES[1, 1].where
 
 
 class MultipleChoiceConfig(TaskConfig):
@@ -107,15 +105,18 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
             )  # fmt: skip
 
     def _count(self, view: View, rng: Random) -> Iterator[Fact]:
-        labels = [label for label, n in view.counts.items() if 2 <= n <= 8]
+        labels = [label for label, n in view.numbers.items() if 2 <= n <= 8]
         rng.shuffle(labels)
-        # Two of a kind is by far the most frequent number: the others first, and a single thing now and then.
-        labels.sort(key=lambda label: view.counts[label] == 2)
-        labels += [label for label, n in view.counts.items() if n == 1][: int(rng.random() * 2)]
+        # Two of a kind is by far the most frequent number: other numbers first, one about as often as two, and
+        # both always offered. Else "two" would be right whenever it is offered.
+        labels.sort(key=lambda label: view.numbers[label] == 2)
+        singles = [label for label, n in view.numbers.items() if n == 1]
+        labels += rng.sample(singles, 1) if singles and rng.random() < 0.4 else []
         for label in labels:
-            n, others = view.counts[label], self.config.options - 1
-            less = rng.randint(0, min(n, others))  # so that the right number is not always a middle one
-            wrong = rng.sample(range(max(0, n - 3), n), less) + rng.sample(range(n + 1, n + 5), others - less)
+            n = view.numbers[label]
+            wrong = [m for m in (1, 2) if m != n]
+            near = [m for m in range(max(3, n - 2), n + 5) if m != n]
+            wrong += rng.sample(near, self.config.options - 1 - len(wrong))
             words = {"labels": nouns.plural(nouns.loosely(label))}
             yield self._fact(
                 "ask_count", str(n), [str(m) for m in wrong], rng, words,
@@ -129,13 +130,7 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
             place = place_of(view, o)
             if place is None:
                 continue
-            (cell,) = [c for c, p in PLACES.items() if p is place]
-            far = [p.where for c, p in PLACES.items() if abs(c[0] - cell[0]) + abs(c[1] - cell[1]) >= 2]
-            wrong = rng.sample(far, min(self.config.options - 1, len(far)))
-            if _CENTER in far and _CENTER not in wrong:
-                wrong[0] = (
-                    _CENTER  # where most things are: else the center would be right whenever it is offered
-                )
+            wrong = [p.where for p in wrong_places(place, self.config.options - 1, rng)]
             yield self._fact(
                 "ask_place", place.where, wrong, rng, {"the_label": view.the(o.label)},
                 view.evidence(o.label), (view.mark(o),), (o.label,),
