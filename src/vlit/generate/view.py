@@ -20,8 +20,9 @@ _DOUBLED = re.compile(
     r"\b(?:mirrors?|reflect\w*|illusion|collage|posters?|statues?|paintings?|photos? of|pictures? of)\b",
     re.IGNORECASE,
 )
-#: These show one thing twice or more often.
-_MIRRORED = re.compile(r"\b(?:mirrors?|reflect\w*|illusion|collage)\b", re.IGNORECASE)
+#: These show one thing again.
+_MIRRORED = re.compile(r"\b(?:mirrors?|reflect\w*)\b", re.IGNORECASE)
+_REPEATED = re.compile(r"\b(?:illusion|collage)\b", re.IGNORECASE)
 _NUMBER_BEFORE = re.compile(
     r"\b(two|three|four|five|six|seven|eight|nine|ten|couple|pair|[2-9]|1\d)\s+(?:of\s+)?(?:\w+\s+)?$",
     re.IGNORECASE,
@@ -99,7 +100,9 @@ class View:
         areas = {
             label: sum(map(self.share, found))
             for label, found in self.by_label.items()
-            if max(map(self.share, found)) >= (SMALL if self._mixed_up(label) else TINY)
+            if max(map(self.share, found))
+            >= (SMALL if self._mixed_up(label) and not self._told(label) else TINY)
+            and (label not in nouns.words().told or self._told(label))
         }
         return sorted(areas, key=lambda k: (-areas[k], k))
 
@@ -145,10 +148,11 @@ class View:
         return any(_DOUBLED.search(c.text) for c in self.scene.captions)
 
     def is_one(self, label: str) -> bool:
-        """Whether one speaks of a single thing: one box, or a second one that may be its mirror image."""
+        """Whether one speaks of a single thing: one box, or more that may be the same thing again."""
         boxes = len(self.by_label[label])
-        if boxes == 2 and any(_MIRRORED.search(c.text) for c in self.scene.captions):
-            return True
+        if self.doubled and boxes > 1:
+            again = _REPEATED if boxes > 3 else _MIRRORED
+            return any(again.search(c.text) or _REPEATED.search(c.text) for c in self.scene.captions)
         return boxes == 1 and label not in self.crowded
 
     @functools.cached_property
@@ -177,17 +181,21 @@ class View:
             return False
         if min(map(self.share, found)) < (SMALL if self.crowd and len(found) > 1 else TINY):
             return False
-        maybe, many, numbers = self._mentions
+        _, many, numbers = self._mentions
         n, words = len(found), nouns.words()
         if label in numbers:
             return n in numbers[label]
-        if label in words.told and self.scene.captions and label not in maybe:
+        if label in words.told and not self._told(label):
             return False
         if n == 1 and label in many:
             return False
         if self._mixed_up(label) or (self.crowd and label in words.in_crowds):
             return False
         return n == 1 or not (label in words.in_pieces or (n > 2 and _hidden(found)))
+
+    def _told(self, label: str) -> bool:
+        """Whether captions may speak of it; yes where there are none."""
+        return not self.scene.captions or label in self.mentioned
 
     def _mixed_up(self, label: str) -> bool:
         """Whether something is there that annotators call now one, now the other: a car and a truck."""

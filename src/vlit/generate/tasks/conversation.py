@@ -169,7 +169,8 @@ class _Chain:
         """The whole scene at the end, where the conversation did not begin with it."""
         if self.facts and self.facts[0].task == Conversation.name:
             return []
-        return [ShortCaption().fact(line, "ask_next") for line in self.view.lines[:1]]
+        lines = sorted(self.view.lines, key=lambda line: line.loose)
+        return [ShortCaption().fact(line, "ask_next") for line in lines[:1]]
 
     def _add(self, fact: Fact) -> None:
         key = "/".join((fact.task, *fact.about, *fact.evidence))
