@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -45,6 +46,15 @@ class Line(msgspec.Struct, frozen=True):
     id: str
     text: str
     loose: bool
+
+
+class _Mentions(NamedTuple):
+    """What the texts of a scene say of its labels."""
+
+    maybe: set[str]  #: labels that a text may mean
+    named: set[str]  #: labels that a caption or region names
+    many: set[str]  #: labels that one names in the plural
+    numbers: dict[str, set[int]]  #: the numbers that they give
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -100,11 +110,16 @@ class View:
         areas = {
             label: sum(map(self.share, found))
             for label, found in self.by_label.items()
-            if max(map(self.share, found))
-            >= (SMALL if self._mixed_up(label) and not self._told(label) else TINY)
-            and (label not in nouns.words().told or self._told(label))
+            if self._is_visible(label, found)
         }
         return sorted(areas, key=lambda k: (-areas[k], k))
+
+    def _is_visible(self, label: str, found: Sequence[Object]) -> bool:
+        """Whether a reader surely sees one of them, and would call it that."""
+        if label in nouns.words().told and not self._told(label):
+            return False
+        doubtful = self._mixed_up(label) and label not in self._mentions.named
+        return max(map(self.share, found)) >= (SMALL if doubtful else TINY)
 
     def mentions(self, text: str) -> list[Mention]:
         """Places of a text that speak of labels of the corpus."""
@@ -115,18 +130,18 @@ class View:
         return [(caption, self.mentions(caption.text)) for caption in self.scene.captions]
 
     @functools.cached_property
-    def _mentions(self) -> tuple[set[str], set[str], dict[str, set[int]]]:
-        """Labels that texts may mean, those that they name in the plural, and the numbers that they give."""
-        maybe: set[str] = set()
-        many: set[str] = set()
+    def _mentions(self) -> _Mentions:
+        maybe, named, many = set[str](), set[str](), set[str]()
         numbers: dict[str, set[int]] = {}
         told = [(caption.text, found) for caption, found in self._in_captions]
         told += [(region.phrase, self.mentions(region.phrase)) for region in self.scene.regions]
         for text, found in told:
             for m in found:
                 maybe.add(m.label)
-                if m.relation != "broader" and m.plural:
-                    many.add(m.label)
+                if m.relation != "broader":
+                    named.add(m.label)
+                    if m.plural:
+                        many.add(m.label)
                 before = _NUMBER_BEFORE.search(text, max(0, m.start - 30), m.start)
                 if before:
                     word = before[1].lower()
@@ -135,12 +150,12 @@ class View:
                 maybe.update(nouns.words().broad.get(word, ()))
         for question in self.scene.questions:
             maybe.update(m.label for m in self.mentions(question.text))
-        return maybe, many, numbers
+        return _Mentions(maybe, named, many, numbers)
 
     @property
     def mentioned(self) -> set[str]:
         """Labels that a caption, region or question may speak of."""
-        return self._mentions[0]
+        return self._mentions.maybe
 
     @functools.cached_property
     def doubled(self) -> bool:
@@ -181,13 +196,12 @@ class View:
             return False
         if min(map(self.share, found)) < (SMALL if self.crowd and len(found) > 1 else TINY):
             return False
-        _, many, numbers = self._mentions
-        n, words = len(found), nouns.words()
-        if label in numbers:
-            return n in numbers[label]
+        told, n, words = self._mentions, len(found), nouns.words()
+        if label in told.numbers:
+            return n in told.numbers[label]
         if label in words.told and not self._told(label):
             return False
-        if n == 1 and label in many:
+        if n == 1 and label in told.many:
             return False
         if self._mixed_up(label) or (self.crowd and label in words.in_crowds):
             return False

@@ -32,7 +32,9 @@ class BoxExpression(Task[BoxExpressionConfig]):
         """The kind of any object, or an expression that singles it out; one an object."""
         minimum = view.settings.min_area
         objects = [
-            o for o in view.scene.objects if not o.crowd and view.share(o) >= minimum and clear_box(view, o)
+            o
+            for o in view.scene.objects
+            if o.label in view.visible and not o.crowd and view.share(o) >= minimum and clear_box(view, o)
         ]
         rng.shuffle(objects)
         named = {e.object.id: e for e in expressions(view)}
