@@ -20,6 +20,7 @@ from vlit.generate.statistics import of_scenes
 from vlit.generate.tasks import TASKS
 from vlit.generate.tasks.short_caption import ShortCaption
 from vlit.generate.templates import FORMATS
+from vlit.language import captions
 
 from .scenes import RICH, SEARCHED, scene, shipped
 
@@ -110,6 +111,45 @@ def test_letters_of_right_options_are_spread(samples: list[Sample]) -> None:
     assert min(letters.values()) > 0.15 * sum(letters.values())
 
 
+def test_numbers_and_places_are_not_guessed_by_letter_or_order(scenes: list[Scene]) -> None:
+    config = AdaptConfig(answers="short", tasks={"multiple_choice": {"per_scene": 12}})
+    letters: dict[str, Counter[str]] = {"ask_count": Counter(), "ask_place": Counter()}
+    for seed in range(4):
+        for s in adapt(scenes, config, seed=seed):
+            group = s.provenance.templates[0].split("/")[1]
+            if group in letters:
+                letters[group][s.turns[-1].text] += 1
+    for found in letters.values():
+        assert set(found) == set("ABCD")
+        assert max(found.values()) < 0.4 * sum(found.values())
+
+
+def test_a_phrase_is_answered_with_a_phrase_and_a_sentence_with_a_sentence(scenes: list[Scene]) -> None:
+    config = AdaptConfig(answers="sentence", tasks={"box_expression": None, "short_caption": None})
+    wanted = Counter[str]()
+    for s in adapt(scenes, config, seed=4):
+        group = s.provenance.templates[0].split("/")[1]
+        if group == "ask_phrase":
+            assert '"the ' in s.turns[-1].text
+        if group == "ask_sentence":
+            assert captions.is_sentence(s.turns[-1].text)
+        wanted[group] += 1
+    assert wanted["ask_phrase"] > 5
+    assert wanted["ask_sentence"] > 5
+
+
+def test_conversations_tell_no_number_before_it_is_asked_for_and_end_with_the_whole(
+    scenes: list[Scene],
+) -> None:
+    for s in adapt(scenes, AdaptConfig(tasks={"conversation": None}), seed=8):
+        for question, answer, following in zip(s.turns[::2], s.turns[1::2], s.turns[2::2], strict=False):
+            if following.text in ("How many of them are there?", "How many do you count?"):
+                assert not re.search(r"\b(?:two|three|four|five|six)\b", answer.text), (question, answer)
+        groups = [t.split("/")[:2] for t in s.provenance.templates]
+        if ["short_caption", "ask_next"] in groups:
+            assert groups[-2] == ["short_caption", "ask_next"]
+
+
 def test_boxes_of_the_text_are_those_of_the_marks(samples: list[Sample]) -> None:
     for sample in samples:
         if sample.task in BOX_TASKS:
@@ -189,6 +229,19 @@ def test_labels_are_said_in_english() -> None:
     assert "traffic cone" in text
     assert "_" not in text
     assert "TrafficCone" not in text
+
+
+def test_labels_that_are_plural_or_substances_take_their_verb() -> None:
+    odd = scene(
+        ("trees", 0, 0, 30, 30),
+        ("luggage", 60, 60, 95, 95),
+        ("luggage", 0, 60, 30, 95),
+        searched=("trees", "luggage", "leaves", "men", "news", *SEARCHED),
+    )
+    text = " ".join(t.text for seed in range(20) for s in adapt([odd], seed=seed) for t in s.turns)
+    assert not re.search(r"\b(?:is|does) (?:there )?some (?:trees|leaves|men)\b|\ba men\b|\bmens\b", text, re.I)
+    assert not re.search(r"\b(?:It|That) is some\b|\bthere are some luggage\b", text, re.I)
+    assert "the leftmost luggage" not in text
 
 
 def test_unknown_tasks_and_settings_name_the_nearest() -> None:

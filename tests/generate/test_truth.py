@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 
 import pytest
 
 from vlit.data.scene import Scene
-from vlit.generate.declarative import sentence
+from vlit.generate.declarative import sentence, thing
 from vlit.generate.expressions import clear_box, expressions
-from vlit.generate.places import beside, place_of
+from vlit.generate.places import PLACES, beside, place_of, wrong_places
 from vlit.generate.statistics import Statistics, of_scenes, question_kind
 from vlit.generate.tasks.open_vqa import OpenVqa
 from vlit.generate.tasks.presence import absent
+from vlit.generate.things import amount
 from vlit.generate.view import Settings, View
 
 from .scenes import SEARCHED, question, scene
@@ -74,10 +76,64 @@ def test_absent_labels_are_each_given_once_and_never_one_that_is_there() -> None
         (scene(("cup", 0, 0, 30, 30), captions=("Some cups here.",)), {}),
         (scene(("cup", 0, 0, 30, 30), captions=("A cup and its reflection.",)), {}),  # seen twice
         (scene(("cup", 0, 0, 9, 9), ("cup", 20, 20, 29, 29), captions=("Two cups.",)), {"cup": 2}),
+        # Annotators call one vehicle a car and the next a truck, and cut fruit one banana or three.
+        (scene(("car", 0, 0, 30, 30), ("truck", 50, 50, 90, 90)), {}),
+        (scene(("broccoli", 0, 0, 30, 30), ("broccoli", 50, 50, 90, 90)), {}),
+        (
+            scene(
+                ("broccoli", 0, 0, 30, 30), ("broccoli", 50, 50, 90, 90), captions=("Two pieces of broccoli.",)
+            ),
+            {"broccoli": 2},
+        ),
+        # A hand or a far silhouette: nobody who described the photo saw a person.
+        (scene(("person", 0, 0, 30, 90), captions=("A bowl of sweets with marshmallows.",)), {}),
+        (scene(("person", 0, 0, 30, 90), captions=("A man with a bowl.",)), {"person": 1}),
+        # Boxes on each other hide more of the same.
+        (scene(*(("cup", x, 0, x + 30, 30) for x in (0, 15, 40))), {}),
+        (scene(*(("cup", x, 0, x + 20, 30) for x in (0, 25, 50))), {"cup": 3}),
+        # In a crowd, small things are missed.
+        (
+            scene(*(("person", x, 0, x + 10, 50) for x in range(0, 90, 15)), ("cup", 0, 80, 9, 99)),
+            {"person": 6},
+        ),
     ],
 )
 def test_numbers_are_given_only_where_they_are_sure(s: Scene, counts: dict[str, int]) -> None:
     assert view(s).counts == counts
+
+
+def test_what_stands_beside_is_not_denied() -> None:
+    assert "tv" in view(scene(("dog", 0, 0, 30, 30))).absent
+    assert "bottle" not in view(scene(("bicycle", 0, 0, 30, 30), searched=(*SEARCHED, "bottle"))).absent
+    six = [("person", x, 0, x + 10, 50) for x in range(0, 90, 15)]
+    assert "chair" not in view(scene(*six)).absent
+
+
+def test_only_what_is_plainly_seen_is_spoken_of() -> None:
+    hand = scene(("person", 0, 0, 30, 90), ("cup", 50, 0, 80, 30), captions=("A cup of coffee on a desk.",))
+    assert view(hand).visible == ["cup"]
+    van = scene(("car", 0, 0, 30, 30), ("truck", 50, 50, 58, 58))  # small, and of a kind that is mixed up
+    assert view(van).visible == ["car"]
+    named = scene(("car", 0, 0, 30, 30), ("truck", 50, 50, 58, 58), captions=("A car and a truck.",))
+    assert view(named).visible == ["car", "truck"]
+
+
+def test_a_mirror_image_is_not_a_second_thing() -> None:
+    cats = (("cat", 0, 0, 40, 90), ("cat", 60, 0, 100, 90))
+    assert amount(view(scene(*cats, captions=("A cat in front of a mirror.",))), "cat") == "a cat"
+    assert amount(view(scene(*cats)), "cat") == "two cats"
+
+
+def test_wrong_places_are_not_right_as_well() -> None:
+    for right in PLACES.values():
+        wrong = wrong_places(right, 3, Random(right.short))
+        assert len(wrong) == len({p.short for p in wrong}) == 3
+        height, _, side = right.short.partition(" ")
+        if side in ("left", "right"):  # what is in the upper left is on the left side, and about at the top
+            beside_it = {side, "top center" if height == "upper" else "bottom center"}
+            assert not {p.short for p in wrong} & beside_it
+    counts = Counter(p.short for n in range(300) for p in wrong_places(PLACES[0, 0], 3, Random(n)))
+    assert counts.most_common(1)[0][0] == "center"  # so that the center is not right whenever it is offered
 
 
 @pytest.mark.parametrize(
@@ -142,12 +198,46 @@ def test_a_box_that_another_thing_fills_is_not_asked_about() -> None:
         ("Is the living room tidy?", "yes", "Yes, it is."),
         ("Is the tennis player tall?", "yes", None),  # "he", "she" or "they" cannot be told
         ("Is it day or night?", "yes", None),
+        ("Was this photo taken at night?", "yes", "Yes, it was."),
+        ("Was this photo taken during the day?", "no", "No, it was not."),
+        ("Is this person surfing?", "yes", "Yes, this person is surfing."),
+        ("Are these people related?", "no", "No, they are not."),
+        ("Is this in color?", "no", "No, this is not in color."),
+        ("Does the dog have a collar?", "yes", "Yes, it does."),
+        ("Do the people look happy?", "no", "No, they do not."),
+        ("Has the pizza been eaten?", "no", "No, it has not."),
+        ("Can you see the sky?", "no", "No, I cannot."),
+        ("Is the chef happy?", "yes", None),  # "it" would be rude
+        ("What color is his pants?", "green", None),  # "his pants is green"
+        ("What color are the doors painted?", "white", None),
+        ("How many people are wearing hats?", "1", None),  # "one person is wearing hats"
+        ("How many dogs are in the park?", "12", None),  # a sentence does not begin with digits
+        ("How many giraffes can be seen?", "2", "Two giraffes can be seen."),
+        ("How many birds do you see in the tree?", "1", "One bird can be seen in the tree."),
         ("What is the man holding?", "tennis racket", None),  # needs an article
         ("What time is it?", "11:43", None),
     ],
 )
 def test_answers_become_sentences_only_by_a_sure_rule(asked: str, answer: str, said: str | None) -> None:
     assert sentence(asked, answer) == said
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "said"),
+    [
+        ("What is the man holding?", "tennis racket", "a tennis racket"),
+        ("What is he standing on?", "ground", "the ground"),
+        ("What animal is this?", "sheep", "a sheep"),
+        ("What is in the bowl?", "apples", "apples"),
+        ("What color is it?", "orange", "orange"),
+        ("What does the sign say?", "bus", "bus"),
+        ("What is the man doing?", "surfing", "surfing"),
+    ],
+)
+def test_things_get_their_article_where_the_question_asks_for_a_thing(
+    asked: str, answer: str, said: str
+) -> None:
+    assert thing(asked, answer) == said
 
 
 def test_questions_need_a_clear_majority_and_an_answer_that_says_something() -> None:

@@ -117,6 +117,17 @@ COCO = [
         ("street sign 2", "a street sign", "street signs", "three street signs"),
         ("SUV", "an SUV", "SUVs", "three SUVs"),
         ("octopus", "an octopus", "octopuses", "three octopuses"),  # by inflect
+        ("cup of coffee", "a cup of coffee", "cups of coffee", "three cups of coffee"),
+        ("person on bicycle", "a person on bicycle", "people on bicycle", "three people on bicycle"),
+        ("person_sitting", "a person sitting", "people sitting", "three people sitting"),
+        ("pair of shoes", "a pair of shoes", "pairs of shoes", "three pairs of shoes"),
+        ("luggage", "some luggage", "pieces of luggage", "three pieces of luggage"),
+        ("MRI scanner", "an MRI scanner", "MRI scanners", "three MRI scanners"),
+        ("UFO", "a UFO", "UFOs", "three UFOs"),
+        ("Cabinet/shelf", "a cabinet or shelf", "cabinets or shelves", "three cabinets or shelves"),
+        ("no parking sign", "a no-parking sign", "no-parking signs", "three no-parking signs"),
+        ("series", "a series", "series", "three series"),
+        ("children", "some children", "children", "some children"),
     ],
 )
 def test_forms(label: str, one: str, many: str, three: str) -> None:
@@ -134,6 +145,9 @@ def test_forms(label: str, one: str, many: str, three: str) -> None:
         ("  Potted   Plant ", "potted plant"),
         ("SUV", "SUV"),
         ("EuropeanFlag", "European flag"),
+        ("DOG", "dog"),
+        ("TRAFFIC CONE", "traffic cone"),
+        ("LED lamp", "LED lamp"),
         ("apple", "apple"),
     ],
 )
@@ -160,6 +174,7 @@ def test_what_cannot_be_counted() -> None:
     assert nouns.countable("broccoli")
     assert nouns.countable("glass")
     assert (nouns.singular("leaves"), nouns.kind_is("leaves")) == ("some leaves", "are")
+    assert not any(map(nouns.countable, ("men", "police", "stairs", "chess", "news")))
 
 
 @pytest.mark.parametrize("label", COCO)
@@ -205,6 +220,8 @@ def test_the_slow_library_is_not_loaded_for_frequent_labels() -> None:
         ("A MAN IS HERE WITH HIS DOG", "A man is here with his dog."),
         ("a dog ,a cat and a bird .", "A dog, a cat and a bird."),
         ("two dogs...", "Two dogs."),
+        ("a man near the tv", "A man near the TV."),
+        ("the eiffel tower at night", "The Eiffel Tower at night."),
         ("what is this?", "What is this?"),
         ("  ", ""),
     ],
@@ -227,6 +244,9 @@ def test_captions_are_cleaned(written: str, clean: str) -> None:
         "We are looking at a motorcycle riding by.",
         "Not sure what the picture is about here.",
         "A desk with a light a chair a laptop and a map.",
+        "Plastic containers filled with fruit sits on a counter top.",
+        "Two kid touching food that is on a kitchen counter.",
+        "A large gathering of people serving them selves with food.",
         "A dog.",
     ],
 )

@@ -25,7 +25,8 @@ _DOUBLED = re.compile(
 _MIRRORED = re.compile(r"\b(?:mirrors?|reflect\w*)\b", re.IGNORECASE)
 _REPEATED = re.compile(r"\b(?:illusion|collage)\b", re.IGNORECASE)
 _NUMBER_BEFORE = re.compile(
-    r"\b(two|three|four|five|six|seven|eight|nine|ten|couple|pair|[2-9]|1\d)\s+(?:of\s+)?(?:\w+\s+)?$",
+    r"\b(two|three|four|five|six|seven|eight|nine|ten|couple|pair|[2-9]|1\d)\s+(?:of\s+)?"
+    r"(?:(?:pieces|slices|pairs)\s+of\s+)?(?:\w+\s+)?$",
     re.IGNORECASE,
 )
 _VALUES = {

@@ -126,6 +126,7 @@ def misspelt(text: str) -> str | None:
     return found.group() if found else None
 
 
+@functools.lru_cache(maxsize=4096)
 def is_sentence(text: str) -> bool:
     """Whether the caption surely has a finite verb: "A man is riding a wave.", not "A man riding a wave."."""
     signs = _signs()
@@ -138,6 +139,7 @@ def is_sentence(text: str) -> bool:
     return False
 
 
+@functools.lru_cache(maxsize=4096)
 def is_phrase(text: str) -> bool:
     """Whether the caption surely is a noun phrase that can follow "shows": "A man riding a wave."."""
     signs = _signs()
@@ -204,6 +206,7 @@ def is_loose(text: str) -> bool:
     return _looseness(text) > 0
 
 
+@functools.lru_cache(maxsize=4096)
 def _looseness(text: str) -> int:
     signs = _signs()
     first = text.split(" ", 1)[0].lower()
