@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ from vlit.generate.tasks.short_caption import ShortCaption
 from vlit.generate.templates import FORMATS
 from vlit.language import captions
 
+from .odd_words import asked, captioned, labelled
 from .scenes import RICH, SEARCHED, scene, shipped
 
 BOX_TASKS = {"referring_box", "box_expression"}
@@ -84,6 +86,19 @@ def test_no_artefact_leaks_into_the_text(samples: list[Sample]) -> None:
             assert not text[0].islower(), (sample.id, text)
         if sample.task not in BOX_TASKS:
             assert not find_boxes(sample.text_of("user") + sample.text_of("assistant")), sample.id
+
+
+@pytest.mark.parametrize("given", [labelled, captioned, asked])
+def test_annotations_that_are_not_cocos_leave_no_artefact(given: Callable[[], list[Scene]]) -> None:
+    bad = re.compile(
+        r"_|\(|\{|  |\.\.|\bNone\b|\ba an?\b|\bsome an?\b|\b(\w+) \1\b(?!-)|\b(?:mens|childrens|chesses)\b", re.I
+    )
+    for seed in range(3):
+        for sample in adapt(given(), seed=seed):
+            for turn in sample.turns:
+                text = turn.text.removeprefix("<image>\n")
+                assert not bad.search(text), (sample.id, text)
+                assert not text[0].islower(), (sample.id, text)
 
 
 def test_sentences_end_and_questions_say_what_form_is_wanted(scenes: list[Scene]) -> None:
