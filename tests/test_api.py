@@ -8,6 +8,9 @@ import pytest
 
 import vlit
 from vlit.data.errors import VlitError
+from vlit.data.sample import Sample
+from vlit.data.schema import to_table
+from vlit.data.store import part_path, write_part
 from vlit.formats.llava import write_llava
 from vlit.run.engine import execute
 from vlit.run.folder import RunFolder
@@ -69,3 +72,23 @@ def test_a_folder_without_a_run_is_an_error_not_an_empty_set(tmp_path: Path) -> 
     for kind in (vlit.Scenes, vlit.Samples):
         with pytest.raises(VlitError, match="no run in this folder"):
             kind.from_run(tmp_path / "gone")
+
+
+def test_mistakes_are_told_as_in_a_recipe(scenes: vlit.Scenes, samples: vlit.Samples) -> None:
+    with pytest.raises(VlitError, match="anwsers: unknown key; did you mean 'answers'"):
+        scenes.adapt(anwsers="short")
+    with pytest.raises(VlitError, match="shard_sise: unknown key; did you mean 'shard_size'"):
+        vlit.Scenes.from_folder(Path(vlit.__file__).parent / "demo", shard_sise=1)
+    scores = samples.assess({"exact_duplicate": None})
+    with pytest.raises(VlitError, match=r"gates\.exact_duplicate: a gate needs"):
+        scores.select(gates={"exact_duplicate": {}})
+    with pytest.raises(VlitError, match=r"no sample has such a score\n.*\n.*did you mean 'exact_duplicate'"):
+        scores.select(gates={"exact_duplicates": {"max": 0}})
+
+
+def test_a_set_can_be_read_without_its_images(tmp_path: Path, samples: vlit.Samples) -> None:
+    run = RunFolder(tmp_path / "run")
+    write_part(part_path(run.folder("samples"), "0", "0" * 64), to_table(list(samples), Sample))
+    write_llava(run.samples.parts(), tmp_path / "set.json", metadata=False)
+    assert len(vlit.Samples.from_llava(tmp_path / "set.json", tmp_path)) == 0
+    assert len(vlit.Samples.from_llava(tmp_path / "set.json", tmp_path, open_images=False)) == len(samples)

@@ -14,6 +14,7 @@ from vlit.data.sample import Sample
 from vlit.data.scene import Row, Scene
 from vlit.data.score import Quarantined, Score, SetScore, Verdict
 from vlit.run.folder import RunFolder
+from vlit.run.recipe import checked
 
 R = TypeVar("R", bound=Row)
 
@@ -50,15 +51,19 @@ class Scenes(_Rows[Scene]):
         self.quarantine = tuple(quarantine)
 
     @classmethod
-    def from_folder(cls, path: str | Path) -> Scenes:
+    def from_folder(cls, path: str | Path, **config: Any) -> Scenes:
         """Read a folder of photos with whatever known annotation files lie in it.
+
+        Args:
+            path: The folder.
+            config: As under ``collect`` of a recipe, e.g. ``images="header"``.
 
         Raises:
             VlitError: When nothing in it can be used.
         """
         from vlit.collect.stage import collect_folder
 
-        return cls(*collect_folder(Path(path)))
+        return cls(*collect_folder(Path(path), **config))
 
     @classmethod
     def from_run(cls, path: str | Path) -> Scenes:
@@ -75,7 +80,7 @@ class Scenes(_Rows[Scene]):
         from vlit.generate.adapt import adapt
         from vlit.generate.config import AdaptConfig
 
-        return Samples(adapt(self, AdaptConfig.model_validate(config), seed), self)
+        return Samples(adapt(self, checked(AdaptConfig, config, "adapt"), seed), self)
 
 
 class Samples(_Rows[Sample]):
@@ -103,11 +108,17 @@ class Samples(_Rows[Sample]):
         return cls(RunFolder(Path(path)).check().samples, Scenes.from_run(path))
 
     @classmethod
-    def from_llava(cls, path: str | Path, image_root: str | Path) -> Samples:
-        """Read LLaVA JSON; records that cannot be used are in ``quarantine``."""
+    def from_llava(cls, path: str | Path, image_root: str | Path, *, open_images: bool = True) -> Samples:
+        """Read LLaVA JSON; records that cannot be used are in ``quarantine``.
+
+        Args:
+            path: The file.
+            image_root: Folder that the images' paths are relative to.
+            open_images: Whether the images have to be there.
+        """
         from vlit.formats.llava_read import read_llava
 
-        found = list(read_llava(Path(path), str(image_root)))
+        found = list(read_llava(Path(path), str(image_root), open_images=open_images))
         return cls(
             (s for s in found if isinstance(s, Sample)),
             quarantine=(q for q in found if isinstance(q, Quarantined)),
@@ -147,4 +158,4 @@ class Scores(_Rows[Score]):
         from vlit.select.rules import SelectConfig
         from vlit.select.stage import select
 
-        return select(self.samples, self, SelectConfig.model_validate(config), seed)
+        return select(self.samples, self, checked(SelectConfig, config, "select"), seed)

@@ -12,6 +12,7 @@ from PIL import Image as PILImage
 
 from tests.conftest import REPOSITORY
 from vlit.cli import COMMANDS
+from vlit.run.folder import RunFolder
 
 
 def vlit(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -87,8 +88,6 @@ def test_a_run_step_by_step(tmp_path: Path, demo: Path) -> None:
     step("export", "runs/mine")
     assert list((tmp_path / "runs" / "mine" / "exports").glob("*.json"))
 
-    from vlit.run.folder import RunFolder
-
     sample = next(iter(RunFolder(tmp_path / "runs" / "mine").selected))
     shown = vlit("show", sample.id, cwd=tmp_path).stdout
     assert sample.id in shown and sample.provenance.annotations[0] in shown and "licence" in shown
@@ -118,7 +117,7 @@ def test_the_quarantine_is_summed_up_with_its_reasons(tmp_path: Path) -> None:
     PILImage.new("RGB", (64, 48)).save(tmp_path / "0.jpg")
     done = vlit("collect", str(tmp_path), "--name", "few", "--workers", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "1 scenes, 6 quarantined" in done.stdout
+    assert "1 scene, 6 quarantined" in done.stdout
     assert "quarantine 6 rows\n" in done.stdout
     assert "     6 × there is no such photo" in done.stdout
     again = vlit("collect", str(tmp_path), "--name", "few", "--workers", "1", cwd=tmp_path)
@@ -136,7 +135,6 @@ def test_show_wraps_texts_under_themselves(tmp_path: Path) -> None:
     from vlit.data.sample import Sample, Turn
     from vlit.data.schema import to_table
     from vlit.data.store import part_path, write_part
-    from vlit.run.folder import RunFolder
 
     run = RunFolder(tmp_path / "run")
     turns = (Turn(role="user", text="What?"), Turn(role="assistant", text="[so] " + "many words " * 40))
@@ -172,9 +170,9 @@ def test_a_folder_with_any_name_will_do(tmp_path: Path, demo: Path) -> None:
     (odd / "c.csv").write_text("file_name,caption\n000000000790.jpg,A cat.\n")
     recipe = REPOSITORY / "recipes" / "folder.yaml"
     done = vlit("run", str(recipe), "--data", str(odd), "--dry-run", cwd=tmp_path)
-    assert "collect    run: 1 scenes" in done.stdout, done.stderr
+    assert "collect    run: 1 scene with" in done.stdout, done.stderr
     done = vlit("collect", str(odd), cwd=tmp_path)
-    assert "1 scenes" in done.stdout, done.stderr
+    assert "1 scene" in done.stdout, done.stderr
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["it-s-my-n-photos"]
 
 

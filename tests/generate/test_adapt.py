@@ -91,7 +91,8 @@ def test_no_artefact_leaks_into_the_text(samples: list[Sample]) -> None:
 @pytest.mark.parametrize("given", [labelled, captioned, asked])
 def test_annotations_that_are_not_cocos_leave_no_artefact(given: Callable[[], list[Scene]]) -> None:
     bad = re.compile(
-        r"_|\(|\{|  |\.\.|\bNone\b|\ba an?\b|\bsome an?\b|\b(\w+) \1\b(?!-)|\b(?:mens|childrens|chesses)\b", re.I
+        r"_|\(|\{|  |\.\.|\bNone\b|\ba an?\b|\bsome an?\b|\b(\w+) \1\b(?!-)|\b(?:mens|childrens|chesses)\b",
+        re.I,
     )
     for seed in range(3):
         for sample in adapt(given(), seed=seed):

@@ -51,8 +51,7 @@ def run_recipe(recipe: Recipe, path: Path, workers: int | None, until: str | Non
         execute(recipe, folder, workers=workers, progress=bars, until=until)
     seconds = time.monotonic() - started
     console.print(f"[bold]{escape(str(folder.path))}[/] [dim]({seconds:.1f} s)[/]")
-    names = [stage.name for stage in recipe.stages]
-    show_summary(recipe.stages[: names.index(until) + 1] if until else recipe.stages, folder)
+    show_summary([stage for stage in recipe.stages if until in (None, stage.name)], folder)
     return folder
 
 
@@ -98,4 +97,6 @@ def program() -> str:
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return f"{shlex.quote(short_path(sys.executable))} -m vlit"
-    return called.name if shutil.which(called.name) else shlex.quote(short_path(called))
+    found = shutil.which(called.name)
+    on_path = found is not None and called.exists() and called.samefile(found)
+    return called.name if on_path else shlex.quote(short_path(called))

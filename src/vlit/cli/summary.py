@@ -47,12 +47,13 @@ def _selection(run: RunFolder) -> None:
 
 
 def _quarantine(run: RunFolder, stages: dict[str, Stage[Any]]) -> None:
-    found = quarantine(run, limit=0)
-    if not found.groups:
+    found = [group for group in quarantine(run, limit=0).groups if group.stage in stages]
+    if not found:
         return
-    repaired = f", {found.repaired:,} of them put right" if found.repaired else ""
-    _line("quarantine", f"{plural(found.dropped + found.repaired, 'row')}{repaired}")
-    groups = sorted(found.groups, key=lambda g: -g.count)
+    put_right = sum(group.count for group in found if group.action == "repaired")
+    repaired = f", {put_right:,} of them put right" if put_right else ""
+    _line("quarantine", f"{plural(sum(group.count for group in found), 'row')}{repaired}")
+    groups = sorted(found, key=lambda g: -g.count)
     for group in groups[:_REASONS]:
         _line("", f"[dim]{group.count:>6,} ×[/] {escape(group.reason)}")
     if len(groups) > _REASONS:

@@ -20,6 +20,7 @@ from vlit.data.scene import Scene
 from vlit.data.score import Quarantined
 from vlit.run.folder import RunFolder, counted
 from vlit.run.inputs import content_line, photo_lines
+from vlit.run.recipe import checked
 from vlit.run.stage import Config, Output, Setting, Shard, Stage
 
 
@@ -147,7 +148,7 @@ def collect_folder(path: str | Path, **options: Any) -> tuple[list[Scene], list[
     Example:
         >>> scenes, quarantined = collect_folder("photos")  # doctest: +SKIP
     """
-    config = CollectConfig.model_validate({"sources": [{"kind": "auto", "path": "."}], **options})
+    config = checked(CollectConfig, {"sources": [{"kind": "auto", "path": "."}], **options}, "collect")
     stage = CollectStage(config, Setting(seed=0, base=Path(path).expanduser().resolve()))
     drafts, bad = stage.gather()
     scenes = stage.build(drafts, bad)

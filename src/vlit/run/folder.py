@@ -26,8 +26,14 @@ TABLES: Mapping[str, type[Row]] = {
 
 def counted(rows: Mapping[str, int]) -> str:
     """Rows of tables in words: ``"36 scenes, 2 quarantined"``; empty tables are left out."""
-    names = {"quarantine": "quarantined"}
-    return ", ".join(f"{n:,} {names.get(t, t.replace('_', ' '))}" for t, n in rows.items() if n)
+    return ", ".join(f"{n:,} {_noun(table, n)}" for table, n in rows.items() if n)
+
+
+def _noun(table: str, n: int) -> str:
+    if table == "quarantine":
+        return "quarantined"
+    words = table.replace("_", " ")
+    return words.removesuffix("s") if n == 1 else words
 
 
 class RunFolder:

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 import yaml
@@ -148,13 +148,33 @@ def _mistake(
     item: Any, model: type[Config], at: Location, source: _Source, extra: Iterable[str]
 ) -> tuple[int, str]:
     location: Location = (*at, *item["loc"])
+    return source.mistake(location, _explained(item, model, extra))
+
+
+def _explained(item: Any, model: type[Config], extra: Iterable[str] = ()) -> str:
+    """What is wrong with one value, and what was probably meant."""
     message = worded(item)
     if item["type"] == "extra_forbidden":
-        known = [*_known_keys(model, item["loc"][:-1]), *extra]
-        message = f"unknown key; {nearest(str(location[-1]), known)}"
-    elif item["type"] not in ("missing", "unknown_name") and not isinstance(item["input"], Mapping):
+        return f"unknown key; {nearest(str(item['loc'][-1]), [*_known_keys(model, item['loc'][:-1]), *extra])}"
+    if item["type"] not in ("missing", "unknown_name") and not isinstance(item["input"], Mapping):
         message += f" (found {shown(repr(item['input']))})"
-    return source.mistake(location, message)
+    return message
+
+
+M = TypeVar("M", bound=Config)
+
+
+def checked(model: type[M], values: Mapping[str, Any], where: str) -> M:
+    """A config from Python values, with the errors of a recipe.
+
+    Raises:
+        VlitError: With every mistake at once.
+    """
+    try:
+        return model.model_validate(values)
+    except pydantic.ValidationError as error:
+        said = [f"{'.'.join(map(str, item['loc']))}: {_explained(item, model)}" for item in error.errors()]
+        raise VlitError("; ".join(said), where=where) from None
 
 
 def _known_keys(model: type[Config], location: Location) -> set[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import pyarrow.parquet as pq
 
+from vlit.data.errors import VlitError, nearest
 from vlit.data.sample import Sample
 from vlit.data.schema import from_table
 from vlit.data.score import Score, Verdict
@@ -20,8 +21,14 @@ from vlit.select.rules import Judged, Rules, SelectConfig, by_sample, make_rules
 def select(
     samples: Sequence[Sample], scores: Iterable[Score], config: SelectConfig, seed: int = 0
 ) -> list[Verdict]:
-    """Verdicts for samples in memory, in their order."""
+    """Verdicts for samples in memory, in their order.
+
+    Raises:
+        VlitError: For a gate on an indicator that nobody computed.
+    """
     grouped = by_sample(scores)
+    if samples:
+        check_gates(config, {name for found in grouped.values() for name in found})
     judged: list[Judged] = [(s.id, s.task, grouped.get(s.id, {})) for s in samples]
     rules = make_rules(config, seed, lambda: iter(judged))
     return [rules.verdict(j) for j in judged]
@@ -76,3 +83,19 @@ class SelectStage(Stage[SelectConfig]):
             return {}
         table = pq.read_table(path, filters=[("indicator", "in", list(self.config.gates))])
         return by_sample(from_table(table, Score))
+
+
+def check_gates(config: SelectConfig, known: Collection[str]) -> None:
+    """A gate on an indicator that nobody computed would let everything pass.
+
+    Raises:
+        VlitError: When there is one.
+    """
+    for name in config.gates:
+        if name not in known:
+            hint = f", or {nearest(name, known)}" if known else ""
+            raise VlitError(
+                f"select has a gate on {name!r}, but no sample has such a score",
+                where=f"select.gates.{name}",
+                todo=f"add it to assess.indicators{hint}",
+            )
