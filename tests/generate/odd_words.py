@@ -1,4 +1,4 @@
-"""Annotations unlike COCO's: odd labels, plain captions, odd answers; read in docs/reading.md."""
+"""Annotations unlike those of COCO: odd labels, plain captions, odd answers. Read in docs/reading.md."""
 
 from __future__ import annotations
 

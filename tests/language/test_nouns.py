@@ -278,6 +278,18 @@ def test_sentences_and_phrases_are_told_apart() -> None:
     assert captions.is_phrase("A bathroom that has a broken wall in the shower.")
     assert not captions.is_phrase("A man in a hat skateboards down a ramp.")  # not in any list of verbs
     assert not captions.is_phrase("Man on phone.")
+    assert captions.is_phrase("Two people riding horses.")
+    assert captions.is_phrase("A bird perched on a branch.")
+    assert captions.is_phrase("A man and a woman sitting at a table.")
+    for sentence in (
+        "Five vultures stand around a bear.",
+        "Two kids in helmets hold the ribbon.",
+        "Two dogs chase a ball.",
+        "A man and a woman stand near a bus.",
+        "A man held a bat.",
+        "A boy looked at the camera.",
+    ):
+        assert not captions.is_phrase(sentence), sentence
 
 
 def test_the_caption_that_others_agree_with_comes_first() -> None:

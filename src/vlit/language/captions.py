@@ -38,6 +38,9 @@ class _Signs:
     starters: frozenset[str]
     before_nouns: frozenset[str]
     prepositions: frozenset[str]
+    plain_verbs: frozenset[str]  #: "sit" for the finite "sits"
+    past: frozenset[str]
+    participles: frozenset[str]
     capitals: Mapping[str, str]
     any_capital: re.Pattern[str]
 
@@ -61,6 +64,9 @@ def _signs() -> _Signs:
         starters=frozenset(raw["starters"]),
         before_nouns=frozenset(raw["before_nouns"]),
         prepositions=frozenset(raw["prepositions"]),
+        plain_verbs=frozenset(w.removesuffix("s") for w in raw["finite"] if w.endswith("s") and len(w) > 4),
+        past=frozenset(raw["past"]),
+        participles=frozenset(raw["participles"]),
         capitals=raw["capitals"],
         any_capital=re.compile(rf"\b(?:{'|'.join(raw['capitals'])})\b", re.IGNORECASE),
     )
@@ -146,22 +152,52 @@ def is_phrase(text: str) -> bool:
     tokens = words(text)
     if is_sentence(text) or not tokens or text.count(".") > 1 or "?" in text:
         return False
-    if tokens[0] not in ("a", "an", "the", "two", "three", "four", "five", "six", "several", "some", "many"):
+    if tokens[0] not in ("a", "an", "the") and not _is_plural_phrase(tokens):
         return False
-    # Any other word on -s or -ed may be a finite verb ("skates", "parked"); a participle is plain before these.
+    # Any other word on -s or -ed may be a finite verb ("skates", "walked"), and so may a plain one of many.
     for i, word in enumerate(tokens):
         if i and tokens[i - 1] in ("that", "which", "who"):
             continue
-        if word in signs.finite and not _is_noun(tokens, i):
+        if (word in signs.finite or word in signs.plain_verbs or word in signs.past) and not _is_noun(
+            tokens, i
+        ):
             return False
-        if word.endswith("s") and not word.endswith(("ss", "us", "'s")) and not _is_noun(tokens, i):
+        doing = i > 0 and tokens[i - 1].endswith("ing") and tokens[i - 1] not in _THINGS  # "riding horses"
+        if word.endswith("s") and not word.endswith(("ss", "us", "'s")) and not (doing or _is_noun(tokens, i)):
             return False
-        follows = tokens[i + 1] if i + 1 < len(tokens) else ""
-        if word.endswith("ed") and word not in ("red", "bed") and follows not in signs.prepositions:
+        if word.endswith("ed") and word not in signs.participles:
             return False
+    return _is_one_subject(tokens)
+
+
+_THINGS = frozenset(("building", "ceiling", "painting", "awning", "railing", "king", "ring", "string", "wing"))
+_PLURAL_STARTERS = frozenset(("two", "three", "four", "five", "six", "several", "some", "many"))
+
+
+def _is_plural_phrase(tokens: Sequence[str]) -> bool:
+    """Whether it is "two dogs running", with no verb after the noun: not "two dogs in coats chase a ball"."""
+    if tokens[0] not in _PLURAL_STARTERS:
+        return False
+    head = next((i for i, w in enumerate(tokens[1:4], 1) if w.endswith("s") or w in _PLURALS), 0)
+    return head > 0 and (
+        head + 1 == len(tokens) or tokens[head + 1].endswith("ing") or tokens[head + 1] in _WHO
+    )
+
+
+def _is_one_subject(tokens: Sequence[str]) -> bool:
+    """Whether no "a man and a dog" may be followed by a plain verb ("chase a ball")."""
+    prepositions = _signs().prepositions
+    for i, word in enumerate(tokens):
+        if word in prepositions or word.endswith("ing"):
+            return True
+        if word == "and":
+            behind = tokens[i + 2 : i + 5]
+            return any(w in prepositions or w.endswith("ing") for w in behind)
     return True
 
 
+_PLURALS = frozenset(("people", "men", "women", "children", "sheep", "cattle"))
+_WHO = frozenset(("that", "which", "who"))
 _NO_MAIN_VERB_AFTER = frozenset(("that", "which", "who", "to"))
 
 
