@@ -170,9 +170,9 @@ def test_a_folder_with_any_name_will_do(tmp_path: Path, demo: Path) -> None:
     (odd / "c.csv").write_text("file_name,caption\n000000000790.jpg,A cat.\n")
     recipe = REPOSITORY / "recipes" / "folder.yaml"
     done = vlit("run", str(recipe), "--data", str(odd), "--dry-run", cwd=tmp_path)
-    assert "collect    run: 1 scene with" in done.stdout, done.stderr
+    assert "collect    run: 1 scene with 1 caption" in done.stdout, done.stderr
     done = vlit("collect", str(odd), cwd=tmp_path)
-    assert "1 scene" in done.stdout, done.stderr
+    assert "1 scene (" in done.stdout, done.stderr
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["it-s-my-n-photos"]
 
 
