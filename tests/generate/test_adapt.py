@@ -23,7 +23,7 @@ from vlit.generate.tasks.short_caption import ShortCaption
 from vlit.generate.templates import FORMATS
 from vlit.language import captions
 
-from .odd_words import asked, captioned, labelled
+from tests.generate.odd_words import asked, captioned, labelled
 from .scenes import RICH, SEARCHED, scene, shipped
 
 BOX_TASKS = {"referring_box", "box_expression"}
