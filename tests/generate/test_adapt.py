@@ -11,6 +11,8 @@ from typing import ClassVar
 import pydantic
 import pytest
 
+from tests.generate.odd_words import asked, captioned, labelled
+from tests.generate.scenes import RICH, SEARCHED, scene, shipped
 from vlit.data.boxes import find_boxes, from_normalised, from_padded_square
 from vlit.data.errors import VlitError
 from vlit.data.sample import Sample
@@ -22,9 +24,6 @@ from vlit.generate.tasks import TASKS
 from vlit.generate.tasks.short_caption import ShortCaption
 from vlit.generate.templates import FORMATS
 from vlit.language import captions
-
-from tests.generate.odd_words import asked, captioned, labelled
-from .scenes import RICH, SEARCHED, scene, shipped
 
 BOX_TASKS = {"referring_box", "box_expression"}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.generate.scenes import shipped
 from vlit.data.scene import Scene
 from vlit.data.schema import to_table
 from vlit.data.store import part_path, write_part
@@ -16,8 +17,6 @@ from vlit.generate.config import AdaptConfig
 from vlit.generate.stage import GenerateConfig, GenerateStage
 from vlit.run.folder import RunFolder
 from vlit.run.stage import Setting
-
-from .scenes import shipped
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from tests.generate.scenes import SEARCHED, question, scene
 from vlit.data.scene import Scene
 from vlit.generate.declarative import sentence, thing
 from vlit.generate.expressions import clear_box, expressions
@@ -16,8 +17,6 @@ from vlit.generate.tasks.open_vqa import OpenVqa
 from vlit.generate.tasks.presence import absent
 from vlit.generate.things import amount
 from vlit.generate.view import Settings, View
-
-from .scenes import SEARCHED, question, scene
 
 
 def view(s: Scene, statistics: Statistics | None = None) -> View:
