@@ -23,6 +23,7 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 SCRIPTS = {
     "collect": "Collecting a set of COCO's size, against orjson parsing the same files",
     "adapt": "Annotation adaption, samples per second",
+    "assess": "Assessing and selecting, samples per second",
     "export": "Export to LLaVA JSON, against orjson writing the same objects",
     "grounding": "Grounded correctness: planted mistakes found, clean samples flagged",
 }

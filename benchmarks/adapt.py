@@ -4,8 +4,7 @@
     python -m benchmarks.adapt --scenes 10000
 
 The stage runs through the engine: reading scene parts, statistics, templates, writing sample parts. The scenes
-are the shipped photos again and again with new ids; each copy draws its own facts and templates, because
-randomness comes from the ids. The clock runs from finished scene parts to finished sample parts.
+are those of ``copies``. The clock runs from finished scene parts to finished sample parts.
 """
 
 from __future__ import annotations
@@ -20,42 +19,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-import vlit
-from vlit.collect.stage import collect_folder
-from vlit.data.scene import Scene
-from vlit.data.schema import to_table
-from vlit.data.store import part_path, write_part
+from benchmarks.copies import Copies, CopiesConfig
 from vlit.generate.stage import GenerateConfig, GenerateStage
 from vlit.run.engine import execute
 from vlit.run.folder import RunFolder
 from vlit.run.recipe import Recipe
 from vlit.run.stage import Setting
 
-DEMO = Path(vlit.__file__).parent / "demo"
-PART = 500
 SIZES = (1_000, 10_000, 100_000)
-
-
-def write_scenes(run: RunFolder, n: int, part: int = PART) -> None:
-    """Scene parts with ``n`` scenes: the shipped ones in turn, each copy with an id of its own."""
-    table = to_table(collect_folder(DEMO)[0], Scene)
-    block = pa.concat_tables([table] * (part // len(table) + 1)).slice(0, part).combine_chunks()
-    for start in range(0, n, part):
-        rows = block.slice(0, min(part, n - start))
-        ids = pa.array([f"scene-{start + i:08d}" for i in range(len(rows))])
-        path = part_path(run.folder("scenes"), f"{start // part:06d}", "0" * 12)
-        write_part(path, rows.set_column(0, table.schema.field("id"), ids))
 
 
 def measure(n: int, workers: int) -> dict[str, Any]:
     """Run the stage over ``n`` scenes; peak memory is that of this process and of its largest worker."""
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder) / "run")
-        write_scenes(run, n)
-        stage = GenerateStage(GenerateConfig(), Setting(seed=17, base=Path(folder)))
-        recipe = Recipe("benchmark", 17, "name: benchmark\n", Path(folder), [stage])
+        setting = Setting(seed=17, base=Path(folder))
+        stage = GenerateStage(GenerateConfig(), setting)
+        stages = [Copies(CopiesConfig(scenes=n), setting), stage]
+        recipe = Recipe("benchmark", 17, "name: benchmark\n", Path(folder), stages)
+        execute(recipe, run, workers=workers, until="copies")
         start = time.perf_counter()
         stage.prepare(run)
         prepared = time.perf_counter() - start

@@ -63,6 +63,12 @@ def test_a_small_change_is_nearly_the_same():
     assert found.reason.endswith("like that of a")
 
 
+def test_without_a_floor_a_response_that_is_like_no_other_names_none():
+    config = NearDuplicateConfig(floor=0)
+    rows = [sample("?", LONG, id="a"), sample("?", "one two three four five six seven eight nine ten", id="b")]
+    assert [(s.value, s.reason) for s in run(NearDuplicate(config), rows)] == [(0.0, None), (0.0, None)]
+
+
 def test_the_estimate_is_near_the_true_similarity_and_unrelated_texts_are_apart():
     rand = random.Random(0)
     words = [f"w{i}" for i in range(500)]

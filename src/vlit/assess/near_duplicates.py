@@ -11,13 +11,12 @@ the value is 0: at a similarity of 0.5 two thirds of the pairs become candidates
 In a crowd of candidates each response is compared with the first and the ``_NEIGHBOURS`` latest of its band
 only, which keeps a set of many copies linear.
 
-Memory: 272 bytes for each *distinct* long response during the pass (280 MB for a million); afterwards 28
-bytes and an id for each that repeats or is repeated.
+Memory: about 500 bytes for each *distinct* long response during the pass, half of them its signature;
+afterwards 16 bytes and an id for each that repeats or is like an earlier one.
 """
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,10 +28,11 @@ import numpy.typing as npt
 import pydantic
 
 from vlit.assess.indicator import Indicator
+from vlit.assess.lookup import Lookup
 from vlit.data.sample import Sample
 from vlit.data.scene import Scene
 from vlit.data.score import Score
-from vlit.data.seeds import draw
+from vlit.data.seeds import draw, hash64
 from vlit.language.tokens import words
 from vlit.run.stage import Config
 
@@ -53,10 +53,10 @@ class NearDuplicateConfig(Config):
 
 @dataclass(frozen=True)
 class Matches:
-    """Long responses that have a like one: text hash -> (similarity, its id); and who had a text first."""
+    """Long responses that have a like one, by text hash."""
 
-    similar: Mapping[int, tuple[float, str]]
-    first: Mapping[int, str]
+    similar: Lookup  #: similarity to an earlier one, and that one's id
+    first: Lookup  #: for a text that several samples have: who had it first
 
 
 class NearDuplicate(Indicator[NearDuplicateConfig]):
@@ -73,18 +73,19 @@ class NearDuplicate(Indicator[NearDuplicateConfig]):
 
     def score(self, samples: Sequence[Sample], scenes: Mapping[str, Scene], state: Matches) -> Iterator[Score]:
         """Look each response up among those that have a like one."""
-        for sample in samples:
-            tokens = response_words(sample)
+        texts = [response_words(sample) for sample in samples]
+        keys = [text_hash(tokens) for tokens in texts]
+        found = zip(samples, texts, state.first.find(keys), state.similar.find(keys), strict=True)
+        for sample, tokens, first, similar in found:
             if len(tokens) < self.config.min_words:
                 yield self.of(sample, None, f"the response has fewer than {self.config.min_words} words")
-                continue
-            key = text_hash(tokens)
-            first = state.first.get(key, sample.id)
-            if first != sample.id:
-                yield self.of(sample, 1.0, f"the same response as {first}")
-                continue
-            value, other = state.similar.get(key, (0.0, ""))
-            yield self.of(sample, value, f"the response is {value:.0%} like that of {other}" if other else None)
+            elif first is not None and first[1] != sample.id:
+                yield self.of(sample, 1.0, f"the same response as {first[1]}")
+            elif similar is not None:
+                value, other = similar
+                yield self.of(sample, value, f"the response is {value:.0%} like that of {other}")
+            else:
+                yield self.of(sample, 0.0)
 
 
 class _Pass:
@@ -119,15 +120,24 @@ class _Pass:
 
     def state(self) -> Matches:
         self._flush()
-        if not self._signatures:
-            return Matches({}, {})
-        best, other = closest(np.concatenate(self._signatures))
-        keys = list(self._index)
-        similar = {
-            keys[i]: (float(best[i]), self._ids[other[i]])
-            for i in np.flatnonzero(best >= self._config.floor).tolist()
-        }
-        return Matches(similar, {key: self._ids[self._index[key]] for key in sorted(self._repeated)})
+        best, other = closest(self._stacked())
+        keys = np.fromiter(self._index, np.uint64, len(self._index))
+        near = np.flatnonzero((best >= self._config.floor) & (other >= 0))
+        similar = Lookup(keys[near], best[near], [self._ids[i] for i in other[near].tolist()])
+        repeated = sorted(self._repeated)
+        return Matches(
+            similar, Lookup(repeated, np.ones(len(repeated)), [self._ids[self._index[k]] for k in repeated])
+        )
+
+    def _stacked(self) -> U32:
+        """All signatures in one array; each piece is let go as it is copied, so that none is held twice."""
+        stacked = np.empty((len(self._ids), _VALUES), np.uint32)
+        end = len(stacked)
+        while self._signatures:
+            piece = self._signatures.pop()
+            stacked[end - len(piece) : end] = piece
+            end -= len(piece)
+        return stacked
 
 
 def response_words(sample: Sample) -> list[str]:
@@ -137,7 +147,7 @@ def response_words(sample: Sample) -> list[str]:
 
 def text_hash(tokens: Sequence[str]) -> int:
     """A hash of a response that is the same in every process."""
-    return int.from_bytes(hashlib.blake2b(" ".join(tokens).encode(), digest_size=8).digest(), "big")
+    return hash64(" ".join(tokens))
 
 
 def _constants() -> tuple[U64, U64]:
@@ -175,12 +185,13 @@ def closest(signature: U32) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int
     """
     n = len(signature)
     best, other = np.zeros(n, np.float32), np.full(n, -1, np.int64)
+    if not n:
+        return best, other
     for band in range(_BANDS):
-        columns = np.ascontiguousarray(signature[:, band * _ROWS : (band + 1) * _ROWS])
-        keys = columns.view(np.dtype((np.void, columns.dtype.itemsize * _ROWS))).ravel()
-        _, group = np.unique(keys, return_inverse=True)
-        order = np.argsort(group, kind="stable")  # within a group rows stay in their order
-        ranked = group[order]
+        # Bands that are unequal and have equal keys all the same do no harm: signatures are compared whole.
+        keys = _mixed(signature[:, band * _ROWS : (band + 1) * _ROWS])
+        order = np.argsort(keys, kind="stable")  # within a group rows stay in their order
+        ranked = keys[order]
         begins = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
         leader = np.repeat(order[begins], np.diff(np.r_[begins, n]))
         _improve(signature, best, other, order, leader)
@@ -188,6 +199,14 @@ def closest(signature: U32) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int
             together = ranked[back:] == ranked[:-back]
             _improve(signature, best, other, order[back:][together], order[:-back][together])
     return best, other
+
+
+def _mixed(columns: U32) -> U64:
+    """One 64-bit key for the values of each row."""
+    keys = columns[:, 0].astype(np.uint64)
+    for i in range(1, columns.shape[1]):
+        keys = keys * np.uint64(0x9E3779B97F4A7C15) ^ columns[:, i]
+    return keys
 
 
 def _improve(signature: U32, best: Any, other: Any, later: Any, earlier: Any) -> None:

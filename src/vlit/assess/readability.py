@@ -19,7 +19,6 @@ bytes a token of training text.
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import math
 from collections import Counter
@@ -37,6 +36,7 @@ from vlit.assess.ngrams import BEGIN, END, I64, MAX_VOCABULARY, UNKNOWN, Trigram
 from vlit.data.sample import Sample
 from vlit.data.scene import Scene
 from vlit.data.score import Score, SetScore
+from vlit.data.seeds import hash64
 from vlit.language.tokens import sentences, words
 from vlit.run.stage import Config
 
@@ -119,7 +119,7 @@ class _Pass:
 
     def add(self, sample: Sample) -> None:
         heap, room = self._kept[_half(sample.id)], self._config.train_samples // 2
-        entry = (-_hash(sample.id), -self._seen, sample)
+        entry = (-hash64(sample.id), -self._seen, sample)
         self._seen += 1
         if len(heap) < room:
             heapq.heappush(heap, entry)
@@ -181,9 +181,5 @@ def _stream(half: Half, texts: Sequence[list[list[str]]]) -> tuple[I64, I64]:
     return np.array(flat, np.int64), np.array(predicted, np.int64)
 
 
-def _hash(id: str) -> int:
-    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest(), "big")
-
-
 def _half(id: str) -> int:
-    return _hash(id) & 1
+    return hash64(id) & 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pydantic
 
@@ -19,6 +20,9 @@ from vlit.data.store import part_key, read_part
 from vlit.run.folder import RunFolder
 from vlit.run.named import check_named
 from vlit.run.stage import Config, Output, Setting, Shard, Stage
+
+#: Parts of the scenes with the first and the last id of each: a set of all ids would go to every worker.
+SceneParts: TypeAlias = list[tuple[Path, str, str]]
 
 
 class AssessConfig(Config):
@@ -113,19 +117,19 @@ class AssessStage(Stage[AssessConfig]):
         """The indicators of its scores."""
         return {"scores": [indicator.name for indicator in self.indicators]}
 
-    def prepare(self, run: RunFolder) -> tuple[dict[str, Any], dict[Path, frozenset[str]]]:
+    def prepare(self, run: RunFolder) -> tuple[dict[str, Any], SceneParts]:
         """States of the indicators, and which scenes lie in which part."""
-        return fit(self.indicators, run.samples), self._scene_ids(run)
+        return fit(self.indicators, run.samples), self._scene_parts(run)
 
     def shards(self, run: RunFolder) -> list[Shard]:
         """One for each part of the samples."""
         return [Shard(part_key(path), path) for path in run.samples.parts()]
 
-    def work(self, shard: Shard, context: tuple[dict[str, Any], dict[Path, frozenset[str]]]) -> Output:
+    def work(self, shard: Shard, context: tuple[dict[str, Any], SceneParts]) -> Output:
         """Score the samples of one part."""
-        states, scene_ids = context
+        states, parts = context
         samples: list[Sample] = read_part(shard.payload, Sample)
-        scenes = _read_scenes(scene_ids, {i for s in samples for i in s.provenance.scenes})
+        scenes = _read_scenes(parts, {i for s in samples for i in s.provenance.scenes})
         return Output({"scores": score_part(self.indicators, samples, scenes, states)})
 
     def finish(self, run: RunFolder) -> Output:
@@ -137,21 +141,23 @@ class AssessStage(Stage[AssessConfig]):
 
         return Output({"set_scores": list(summaries(self.indicators, scores_of))})
 
-    def _scene_ids(self, run: RunFolder) -> dict[Path, frozenset[str]]:
+    def _scene_parts(self, run: RunFolder) -> SceneParts:
         if not any("scenes" in i.needs for i in self.indicators):
-            return {}
-        return {
-            path: frozenset(pq.read_table(path, columns=["id"])["id"].to_pylist())
-            for path in run.scenes.parts()
-        }
+            return []
+        return [(path, *_first_and_last(path)) for path in run.scenes.parts()]
 
 
-def _read_scenes(parts: Mapping[Path, frozenset[str]], wanted: set[str]) -> dict[str, Scene]:
-    """The wanted scenes; only parts that hold some of them are opened, and only those rows become objects."""
+def _first_and_last(path: Path) -> tuple[str, str]:
+    ends = pc.min_max(pq.read_table(path, columns=["id"])["id"]).as_py()
+    return ends["min"] or "", ends["max"] or ""
+
+
+def _read_scenes(parts: SceneParts, wanted: set[str]) -> dict[str, Scene]:
+    """The wanted scenes; only parts that may hold some are opened, and only those rows become objects."""
     found: dict[str, Scene] = {}
-    for path, ids in parts.items():
-        here = wanted & ids
+    for path, first, last in parts:
+        here = [i for i in wanted if first <= i <= last]
         if here:
-            table = pq.read_table(path, filters=[("id", "in", sorted(here))])
+            table = pq.read_table(path, filters=[("id", "in", here)])
             found.update((s.id, s) for s in from_table(table, Scene))
     return found

@@ -13,5 +13,10 @@ def rng(seed: int, *keys: str) -> random.Random:
 
 def draw(seed: int, *keys: str) -> int:
     """A uniform 64-bit integer that depends on the seed and the keys alone."""
-    text = "\x1f".join((str(seed), *keys))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    return hash64("\x1f".join((str(seed), *keys)))
+
+
+def hash64(data: str | bytes | memoryview) -> int:
+    """64 bits that are equal for equal data in every process, unlike ``hash``."""
+    data = data.encode() if isinstance(data, str) else data
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from vlit.data.images import ImageProblem, probe
 from vlit.data.sample import IMAGE_TOKEN, Mark, Paradigm, Provenance, Role, Sample, Turn
 from vlit.data.scene import Image, Row
 from vlit.data.score import Quarantined, shown
+from vlit.data.seeds import hash64
 from vlit.formats.image_root import as_root
 
 _ROLES: dict[str, Role] = {
@@ -217,19 +217,15 @@ def _unique(
     else:
         name = f"record-{index}"
         yield _Problem("id", found, f"there was no usable id; it is {name!r} now", "repaired")
-    content = _hash(raw)
-    if seen.get(_hash(name.encode())) == content:
+    content = hash64(raw)
+    if seen.get(hash64(name)) == content:
         raise _Problem("id", found, "the same record again")
-    if _hash(name.encode()) in seen:
-        while _hash(name.encode()) in seen:
+    if hash64(name) in seen:
+        while hash64(name) in seen:
             name = f"{name}#{index}"
         yield _Problem("id", found, f"the id was taken by another record; it is {name!r} now", "repaired")
-    seen[_hash(name.encode())] = content
+    seen[hash64(name)] = content
     record["id"] = name
-
-
-def _hash(text: bytes | memoryview) -> int:
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
 def _turns(record: dict[str, Any], repaired: Callable[[_Problem], None]) -> tuple[Turn, ...]:

@@ -52,7 +52,7 @@ class LoadStage(Stage[LoadConfig]):
         """The file's content, and its images."""
         yield content_line(Path(self._path))
         yield self._root
-        if "://" not in self._root:
+        if self.config.images == "check" and "://" not in self._root:
             yield from photo_lines(Path(self._root))
 
     def plugins(self) -> Iterator[str]:
