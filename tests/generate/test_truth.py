@@ -87,6 +87,9 @@ def test_absent_labels_are_each_given_once_and_never_one_that_is_there() -> None
         # A hand or a far silhouette: nobody who described the photo saw a person.
         (scene(("person", 0, 0, 30, 90), captions=("A bowl of sweets with marshmallows.",)), {}),
         (scene(("person", 0, 0, 30, 90), captions=("A man with a bowl.",)), {"person": 1}),
+        # There are more in the background.
+        (scene(("chair", 0, 0, 30, 30), ("chair", 50, 50, 90, 90)), {}),
+        (scene(("chair", 0, 0, 30, 30), ("chair", 50, 50, 90, 90), captions=("Two chairs.",)), {"chair": 2}),
         # Boxes on each other hide more of the same.
         (scene(*(("cup", x, 0, x + 30, 30) for x in (0, 15, 40))), {}),
         (scene(*(("cup", x, 0, x + 20, 30) for x in (0, 25, 50))), {"cup": 3}),
@@ -115,6 +118,21 @@ def test_only_what_is_plainly_seen_is_spoken_of() -> None:
     assert view(van).visible == ["car"]
     named = scene(("car", 0, 0, 30, 30), ("truck", 50, 50, 58, 58), captions=("A car and a truck.",))
     assert view(named).visible == ["car", "truck"]
+
+
+def test_things_are_called_what_a_reader_would_call_them() -> None:
+    plush = view(scene(("teddy bear", 0, 0, 50, 50), captions=("A toy sheep on a bed.",)))
+    assert (plush.the("teddy bear"), plush.by_name(plush.visible), plush.numbers) == (
+        "the stuffed animal",
+        [],
+        {},
+    )
+    bear = view(scene(("teddy bear", 0, 0, 50, 50), captions=("A teddy bear on a bed.",)))
+    assert (bear.the("teddy bear"), bear.by_name(bear.visible)) == ("the teddy bear", ["teddy bear"])
+    desk = scene(("tv", 0, 0, 50, 50), ("keyboard", 50, 50, 90, 90), searched=(*SEARCHED, "keyboard"))
+    assert view(desk).visible == ["keyboard"]  # a computer's monitor
+    toy = scene(("dog", 0, 0, 30, 30), ("cup", 40, 0, 90, 30), captions=("A cup on a desk.",))
+    assert view(toy).visible == ["cup"]  # whoever describes a photo with a dog speaks of it
 
 
 def test_a_mirror_image_is_not_a_second_thing() -> None:

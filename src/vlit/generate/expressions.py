@@ -32,7 +32,7 @@ def expressions(view: View) -> list[Expression]:
 
 
 def _superlatives(view: View, label: str, objects: Sequence[Object]) -> list[Expression]:
-    one, many = nouns.single(nouns.loosely(label)), nouns.plural(nouns.loosely(label))
+    one, many = nouns.single(view.said(label)), nouns.plural(view.said(label))
     two = len(objects) == 2
     left = _first(objects, lambda o: o.box.center[0] / view.width, _STEP)
     right = _first(objects, lambda o: -o.box.center[0] / view.width, _STEP)

@@ -13,7 +13,7 @@ _NUMBERED = 5
 
 def amount(view: View, label: str) -> str:
     """How many there are, as exactly as it is known: "a dog", "three cups", "several books", "many people"."""
-    said = nouns.loosely(label)
+    said = view.said(label)
     if view.is_one(label):
         return view.a(label)
     boxes, n = len(view.by_label[label]), view.counts.get(label)
@@ -30,7 +30,7 @@ def amount(view: View, label: str) -> str:
 
 def is_one(view: View, label: str) -> bool:
     """Whether :func:`amount` of it takes "is"."""
-    return (view.is_one(label) and not nouns.is_plural(label)) or nouns.kind_is(nouns.loosely(label)) == "is"
+    return (view.is_one(label) and not nouns.is_plural(label)) or nouns.kind_is(view.said(label)) == "is"
 
 
 def amounts(view: View, labels: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -119,6 +119,8 @@ class View:
         """Whether a reader surely sees one of them, and would call it that."""
         if label in nouns.words().told and not self._told(label):
             return False
+        if self._called_otherwise(label):
+            return False
         doubtful = self._mixed_up(label) and label not in self._mentions.named
         return max(map(self.share, found)) >= (SMALL if doubtful else TINY)
 
@@ -185,11 +187,8 @@ class View:
 
     @functools.cached_property
     def numbers(self) -> dict[str, int]:
-        """Numbers that may be asked for: of the counts, those whose label is said as it was searched for.
-
-        Annotators looked for dining tables; a reader who is asked for tables counts desks too.
-        """
-        return {label: n for label, n in self.counts.items() if nouns.loosely(label) == label}
+        """Numbers that may be asked for: not of tables, where annotators looked for dining tables only."""
+        return {label: n for label, n in self.counts.items() if self.said(label) == label}
 
     def _is_sure(self, label: str, found: Sequence[Object]) -> bool:
         """Whether annotators surely boxed each one, and a reader would count the same."""
@@ -200,17 +199,25 @@ class View:
         told, n, words = self._mentions, len(found), nouns.words()
         if label in told.numbers:
             return n in told.numbers[label]
-        if label in words.told and not self._told(label):
+        if (label in words.told and not self._told(label)) or self._called_otherwise(label):
             return False
         if n == 1 and label in told.many:
             return False
         if self._mixed_up(label) or (self.crowd and label in words.in_crowds):
             return False
-        return n == 1 or not (label in words.in_pieces or (n > 2 and _hidden(found)))
+        return n == 1 or not (label in words.seldom_counted or (n > 2 and _hidden(found)))
 
     def _told(self, label: str) -> bool:
         """Whether captions may speak of it; yes where there are none."""
         return not self.scene.captions or label in self.mentioned
+
+    def _called_otherwise(self, label: str) -> bool:
+        beside = nouns.words().called_otherwise.get(label, frozenset())
+        return not beside.isdisjoint(self.by_label) and label not in self._mentions.named
+
+    def by_name(self, labels: Iterable[str]) -> list[str]:
+        """Those that may be asked for by their own name: a "dining table" only where captions call it so."""
+        return [label for label in labels if self.said(label) == label]
 
     def _mixed_up(self, label: str) -> bool:
         """Whether something is there that annotators call now one, now the other: a car and a truck."""
@@ -222,9 +229,13 @@ class View:
         found = [
             self.by_label[label][0]
             for label, n in self.counts.items()
-            if n == 1 and self.share(self.by_label[label][0]) >= self.settings.min_area
+            if n == 1 and self.share(self.by_label[label][0]) >= self._least(label)
         ]
         return sorted(found, key=lambda o: (-o.box.area, o.id))
+
+    def _least(self, label: str) -> float:
+        """Share of the image that a thing needs to be pointed at; more where no text speaks of it."""
+        return self.settings.min_area if self._told(label) else max(self.settings.min_area, SMALL)
 
     @functools.cached_property
     def absent(self) -> list[str]:
@@ -279,10 +290,14 @@ class View:
             return {}
         return {"person": (word, tuple(used[word]))}
 
+    def said(self, label: str) -> str:
+        """The label itself where captions name it, else the wider name that is surely right: "table"."""
+        return label if label in self._mentions.named else nouns.loosely(label)
+
     def bare(self, label: str) -> str:
         """What to call one that is there, without article: "dog", "man" where captions agree on it."""
         called = self._called.get(label)
-        return called[0] if called else nouns.bare(nouns.loosely(label))
+        return called[0] if called else nouns.bare(self.said(label))
 
     def the(self, label: str) -> str:
         """With the definite article: "the dog"."""
@@ -291,7 +306,7 @@ class View:
     def a(self, label: str) -> str:
         """With the indefinite article: "a dog", "some broccoli"."""
         called = self._called.get(label)
-        return nouns.singular(called[0] if called else nouns.loosely(label))
+        return nouns.singular(called[0] if called else self.said(label))
 
     # Making facts
 

@@ -48,7 +48,8 @@ class Words:
     overlooked: Mapping[str, frozenset[str]]
     confusable: tuple[frozenset[str], ...]
     mixed_up: tuple[frozenset[str], ...]
-    in_pieces: frozenset[str]
+    seldom_counted: frozenset[str]
+    called_otherwise: Mapping[str, frozenset[str]]
     told: frozenset[str]
     people: frozenset[str]
 
@@ -77,7 +78,8 @@ def words() -> Words:
         overlooked={label: frozenset(others) for label, others in raw["overlooked"].items()},
         confusable=tuple(frozenset(row) for row in raw["confusable"]),
         mixed_up=tuple(frozenset(row) for row in raw["mixed_up"]),
-        in_pieces=frozenset(raw["in_pieces"]),
+        seldom_counted=frozenset(raw["seldom_counted"]),
+        called_otherwise={label: frozenset(beside) for label, beside in raw["called_otherwise"].items()},
         told=frozenset(raw["told"]),
     )
 

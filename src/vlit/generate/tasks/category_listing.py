@@ -32,17 +32,17 @@ class CategoryListing(Task[CategoryListingConfig]):
         labels = view.visible
         if not self.config.fewest <= len(labels) <= self.config.most:
             return
-        kinds = [nouns.name(label) for label in labels]
+        said = [view.said(label) for label in labels]
         yield Fact(
             task=self.name,
             ask="ask",
             say=(Part("say"),),
-            short=", ".join(kinds),
+            short=", ".join(map(nouns.name, said)),
             form="list",
             slots={
                 "things": amounts(view, labels),
                 "is_things": is_amounts(view, labels),
-                "kinds": nouns.join([nouns.kind(label) for label in labels]),
+                "kinds": nouns.join([nouns.kind(label) for label in said]),
             },
             evidence=tuple(e for label in labels for e in view.evidence(label)),
             marks=tuple(m for label in labels for m in view.marks(label)),

@@ -41,7 +41,7 @@ class Comparison(Task[ComparisonConfig]):
             yield self._fact(view, more, fewer, rng)
 
     def _fact(self, view: View, more: tuple[str, int], fewer: tuple[str, int], rng: Random) -> Fact:
-        named = {label: nouns.plural(nouns.loosely(label)) for label, _ in (more, fewer)}
+        named = {label: nouns.plural(view.said(label)) for label, _ in (more, fewer)}
         first, second = (more, fewer) if rng.random() < 0.5 else (fewer, more)
         if rng.random() < 0.4:
             ask, say, short, form = "ask_which", "say_which", named[more[0]], "phrase"
@@ -60,8 +60,8 @@ class Comparison(Task[ComparisonConfig]):
                 "fewer_labels": named[fewer[0]],
                 "labels_a": named[first[0]],
                 "labels_b": named[second[0]],
-                "n_more": nouns.counted(more[1], nouns.loosely(more[0])),
-                "n_fewer": nouns.counted(fewer[1], nouns.loosely(fewer[0])),
+                "n_more": nouns.counted(more[1], view.said(more[0])),
+                "n_fewer": nouns.counted(fewer[1], view.said(fewer[0])),
             },
             evidence=view.evidence(more[0]) + view.evidence(fewer[0]),
             marks=view.marks(more[0]) + view.marks(fewer[0]),

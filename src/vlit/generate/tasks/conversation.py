@@ -25,7 +25,7 @@ from vlit.generate.view import View
 class ConversationConfig(TaskConfig):
     """Conversation."""
 
-    per_scene: int = 2
+    per_scene: int = 3
     fewest_rounds: int = 3
     most_rounds: int = 6
     boxes: bool = False  #: whether a round may ask for a box

@@ -40,7 +40,7 @@ class Counting(Task[CountingConfig]):
 
     def fact(self, view: View, label: str) -> Fact:
         """The number of one label."""
-        n, said = view.counts[label], nouns.loosely(label)
+        n, said = view.counts[label], view.said(label)
         counted = nouns.counted(n, said)
         return Fact(
             task=self.name,

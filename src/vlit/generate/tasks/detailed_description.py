@@ -155,7 +155,7 @@ class _Writer:
             if places[0] and places[1] and places[0] != places[1]:
                 self._tell(label, [a, b])
                 words = {"where_a": places[0].where, "where_b": places[1].where}
-                return [Part("apart", {**words, "labels": nouns.plural(nouns.loosely(label))})]
+                return [Part("apart", {**words, "labels": nouns.plural(view.said(label))})]
         return []
 
     def _beside(self) -> list[Part]:

@@ -83,7 +83,7 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
         return wrong[: self.config.options - 1], answer
 
     def _present(self, view: View, rng: Random) -> Iterator[Fact]:
-        labels = list(view.visible)
+        labels = view.by_name(view.visible)
         rng.shuffle(labels)
         for label in labels:
             wrong = _take(absent(view, rng), self.config.options - 1)
@@ -94,10 +94,11 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
                 )  # fmt: skip
 
     def _absent(self, view: View, rng: Random) -> Iterator[Fact]:
-        if len(view.visible) < self.config.options - 1:
+        there = view.by_name(view.visible)
+        if len(there) < self.config.options - 1:
             return
         for missing in _take(absent(view, rng), 2):
-            labels = rng.sample(view.visible, self.config.options - 1)
+            labels = rng.sample(there, self.config.options - 1)
             yield self._fact(
                 "ask_absent", nouns.singular(missing), [nouns.singular(label) for label in labels], rng, {},
                 tuple(e for label in labels for e in view.evidence(label)),
@@ -117,7 +118,7 @@ class MultipleChoice(Task[MultipleChoiceConfig]):
             wrong = [m for m in (1, 2) if m != n]
             near = [m for m in range(max(3, n - 2), n + 5) if m != n]
             wrong += rng.sample(near, self.config.options - 1 - len(wrong))
-            words = {"labels": nouns.plural(nouns.loosely(label))}
+            words = {"labels": nouns.plural(view.said(label))}
             yield self._fact(
                 "ask_count", str(n), [str(m) for m in wrong], rng, words,
                 view.evidence(label), view.marks(label), (label,),

@@ -33,7 +33,7 @@ class Presence(Task[PresenceConfig]):
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """Pairs of one object that is there and one that is not, in random order within each pair."""
-        there = list(view.visible)
+        there = view.by_name(view.visible)
         rng.shuffle(there)
         for label, missing in zip(there, absent(view, rng), strict=False):
             pair = [self.positive(view, label), self.negative(missing)]
