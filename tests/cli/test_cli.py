@@ -176,6 +176,14 @@ def test_a_folder_with_any_name_will_do(tmp_path: Path, demo: Path) -> None:
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["it-s-my-n-photos"]
 
 
+def test_a_terminal_without_unicode_ends_no_run(
+    tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = vlit("collect", str(demo), "--name", "mine", "--set", "collect.images=header", cwd=tmp_path)
+    assert done.returncode == 0 and "44 scenes" in done.stdout, done.stderr
+
+
 def test_collecting_again_keeps_what_follows(tmp_path: Path, demo: Path) -> None:
     header = ("--set", "collect.images=header")
     vlit("collect", str(demo), "--name", "mine", *header, cwd=tmp_path)

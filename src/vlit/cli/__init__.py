@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 
 import click
@@ -62,6 +63,9 @@ def main() -> None:
     """Entry point: errors that a user can put right are printed without a traceback."""
     from vlit.data.errors import VlitError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a sign that the terminal lacks must not end a run
     try:
         sys.exit(group.main(standalone_mode=False) or 0)
     except VlitError as error:
