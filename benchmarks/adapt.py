@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.copies import Copies, CopiesConfig
+from benchmarks.peaks import peak_mb, worker_peak
 from vlit.generate.stage import GenerateConfig, GenerateStage
 from vlit.run.engine import execute
 from vlit.run.folder import RunFolder
@@ -42,7 +42,8 @@ def measure(n: int, workers: int) -> dict[str, Any]:
         stage.prepare(run)
         prepared = time.perf_counter() - start
         start = time.perf_counter()
-        execute(recipe, run, workers=workers)
+        with worker_peak() as peak:
+            execute(recipe, run, workers=workers)
         seconds = time.perf_counter() - start
         samples = len(run.samples)
     return {
@@ -52,8 +53,8 @@ def measure(n: int, workers: int) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "of_which_statistics": round(prepared, 2),
         "samples_per_second": round(samples / seconds),
-        "peak_mb_parent": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "peak_mb_worker": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+        "peak_mb_parent": peak_mb(),
+        "peak_mb_worker": peak[0],
     }
 
 

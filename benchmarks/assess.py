@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.copies import Copies, CopiesConfig
+from benchmarks.peaks import peak_mb, worker_peak
 from vlit.assess.registry import embedded
 from vlit.assess.stage import AssessConfig, AssessStage
 from vlit.generate.stage import GenerateConfig, GenerateStage
@@ -60,7 +60,8 @@ def measure(folder: Path, samples: int, stage: str, workers: int) -> dict[str, A
     """Run what is not done up to ``stage``; peaks are those of this process and of its largest worker."""
     run = RunFolder(folder / "run")
     start = time.perf_counter()
-    execute(recipe(folder, samples), run, workers=workers, until=stage)
+    with worker_peak() as peak:
+        execute(recipe(folder, samples), run, workers=workers, until=stage)
     seconds = time.perf_counter() - start
     rows = len(run.samples)
     return {
@@ -69,8 +70,8 @@ def measure(folder: Path, samples: int, stage: str, workers: int) -> dict[str, A
         "workers": workers,
         "seconds": round(seconds, 2),
         "samples_per_second": round(rows / seconds),
-        "peak_mb_parent": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "peak_mb_worker": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+        "peak_mb_parent": peak_mb(),
+        "peak_mb_worker": peak[0],
     }
 
 
