@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import rich.progress
 from rich.console import Console
+from rich.text import Text
 
 from vlit.run.folder import counted
 
@@ -29,6 +31,16 @@ class Progress:
         """The stage was complete before."""
 
 
+class _Left(rich.progress.ProgressColumn):
+    """The time that is left, as soon as it can be told."""
+
+    max_refresh = 0.5
+
+    def render(self, task: rich.progress.Task) -> Text:
+        seconds = task.time_remaining
+        return Text("" if seconds is None else f"{timedelta(seconds=int(seconds))} left", style="cyan")
+
+
 class Bars(Progress):
     """A bar for the stage at work, and one line for each that is done."""
 
@@ -36,11 +48,10 @@ class Bars(Progress):
         self._console = console
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn("  {task.description:<10}"),
-            rich.progress.BarColumn(bar_width=32),
+            rich.progress.BarColumn(bar_width=24),
             rich.progress.TextColumn("{task.fields[parts]}"),
             rich.progress.TimeElapsedColumn(),
-            rich.progress.TextColumn("[dim]left[/]"),
-            rich.progress.TimeRemainingColumn(),
+            _Left(),
             console=console,
             transient=True,
             disable=not console.is_terminal,  # in a log file a bar is but an empty line
