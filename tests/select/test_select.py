@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlit.data.errors import VlitError
 from vlit.data.sample import Sample, Turn
+from vlit.data.schema import to_table
 from vlit.data.score import Score
+from vlit.data.store import part_path, write_part
+from vlit.run.folder import RunFolder
+from vlit.run.stage import Setting
 from vlit.select.gates import Gate
 from vlit.select.rules import SelectConfig
-from vlit.select.stage import select
+from vlit.select.stage import SelectStage, select
 
 
 def samples(n: int, task: str = "counting") -> list[Sample]:
@@ -101,3 +108,31 @@ def test_order_does_not_matter(order: list[int]) -> None:
 def test_senseless_gates_are_refused(bounds: dict[str, float]) -> None:
     with pytest.raises(ValueError):
         Gate.model_validate(bounds)
+
+
+def test_a_gate_on_what_nobody_scored_is_refused() -> None:
+    rows = samples(2)
+    with pytest.raises(VlitError, match=r"gate on 'y'[\s\S]*did you mean|Known: x"):
+        select(rows, scores(rows, [1.0, 2.0]), SelectConfig(gates={"y": Gate(min=1)}))
+    assert select([], [], SelectConfig(gates={"y": Gate(min=1)})) == []
+
+
+def test_a_cap_below_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="greater than or equal to 0"):
+        SelectConfig(caps={"counting": -1})
+
+
+def test_the_stage_says_the_same_as_the_function_in_memory_also_if_parts_are_empty(tmp_path: Path) -> None:
+    rows = samples(8) + samples(4, "presence")
+    said = scores(rows, [float(i) if i % 5 else None for i in range(12)])
+    config = SelectConfig(gates={"x": Gate(min_quantile=0.2)}, caps={"counting": 3})
+    run = RunFolder(tmp_path)
+    for key, start, end in (("0", 0, 0), ("1", 0, 7), ("2", 7, 7), ("3", 7, 12)):
+        for table, kind, part in (("samples", Sample, rows[start:end]), ("scores", Score, said[start:end])):
+            write_part(part_path(run.folder(table), key, "0" * 12), to_table(part, kind))
+    stage = SelectStage(config, Setting(seed=5, base=tmp_path))
+    rules = stage.prepare(run)
+    outputs = [stage.work(shard, rules).tables for shard in stage.shards(run)]
+    verdicts = [v for tables in outputs for v in tables["verdicts"]]
+    assert verdicts == select(rows, said, config, 5)
+    assert [s.id for tables in outputs for s in tables["selected"]] == [v.sample for v in verdicts if v.keep]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def make_rules(config: SelectConfig, seed: int, read: Reader) -> Rules:
     A capped task keeps the passing samples with the lowest draws from (seed, sample id), so that a larger cap
     keeps all that a smaller one kept.
     """
-    values: dict[str, list[float]] = {n: [] for n, gate in config.gates.items() if gate.by_quantile}
+    values = {n: array("d") for n, gate in config.gates.items() if gate.by_quantile}
     if values:
         for _, _, scores in read():
             for name, found in values.items():
@@ -72,7 +73,7 @@ def make_rules(config: SelectConfig, seed: int, read: Reader) -> Rules:
     gates = {n: gate.resolved(np.asarray(values.get(n, ()))) for n, gate in config.gates.items()}
     if config.cap_per_task is None and not config.caps:
         return Rules(config, gates, {}, seed)
-    draws: dict[str, list[int]] = defaultdict(list)
+    draws: dict[str, array[int]] = defaultdict(lambda: array("Q"))
     for sample, task, scores in read():
         if config.cap(task) is not None and first_objection(gates, scores) is None:
             draws[task].append(draw(seed, "select", sample))
@@ -80,7 +81,7 @@ def make_rules(config: SelectConfig, seed: int, read: Reader) -> Rules:
     for task, found_draws in draws.items():
         cap = config.cap(task)
         if cap is not None and len(found_draws) > cap:
-            cutoffs[task] = sorted(found_draws)[cap]
+            cutoffs[task] = int(np.partition(np.frombuffer(found_draws, np.uint64), cap)[cap])
     return Rules(config, gates, cutoffs, seed)
 
 

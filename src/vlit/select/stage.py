@@ -64,9 +64,7 @@ class SelectStage(Stage[SelectConfig]):
     def shards(self, run: RunFolder) -> list[Shard]:
         """One for each part of the samples, with the part that holds the scores of the same samples."""
         scores = {part_key(p): p for p in run.scores.parts()}
-        return [
-            Shard(part_key(p), (p, scores.get(part_key(p)))) for p in run.samples.parts()
-        ]  # fmt: skip
+        return [Shard(part_key(p), (p, scores.get(part_key(p)))) for p in run.samples.parts()]
 
     def work(self, shard: Shard, context: Rules) -> Output:
         """Judge the samples of one part."""
