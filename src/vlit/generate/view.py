@@ -119,10 +119,12 @@ class View:
         """Whether a reader surely sees one of them, and would call it that."""
         if label in nouns.words().told and not self._told(label):
             return False
-        if self._called_otherwise(label):
+        named = self._mentions.named
+        rivals = self._rivals(label)
+        if self._called_otherwise(label) or (label not in named and rivals & named):
             return False
-        doubtful = self._mixed_up(label) and label not in self._mentions.named
-        return max(map(self.share, found)) >= (SMALL if doubtful else TINY)
+        plain = label in named or (not rivals and self._told(label))
+        return max(map(self.share, found)) >= (TINY if plain else SMALL)
 
     def mentions(self, text: str) -> list[Mention]:
         """Places of a text that speak of labels of the corpus."""
@@ -203,7 +205,7 @@ class View:
             return False
         if n == 1 and label in told.many:
             return False
-        if self._mixed_up(label) or (self.crowd and label in words.in_crowds):
+        if self._rivals(label) or (self.crowd and label in words.in_crowds):
             return False
         return n == 1 or not (label in words.seldom_counted or (n > 2 and _hidden(found)))
 
@@ -219,9 +221,10 @@ class View:
         """Those that may be asked for by their own name: a "dining table" only where captions call it so."""
         return [label for label in labels if self.said(label) == label]
 
-    def _mixed_up(self, label: str) -> bool:
-        """Whether something is there that annotators call now one, now the other: a car and a truck."""
-        return any(label in row and len(row & self.by_label.keys()) > 1 for row in nouns.words().mixed_up)
+    def _rivals(self, label: str) -> set[str]:
+        """Labels that are there and that annotators give to the like of it: the truck beside a car."""
+        rows = [row for row in nouns.words().mixed_up if label in row]
+        return {other for row in rows for other in row if other != label and other in self.by_label}
 
     @functools.cached_property
     def unique(self) -> list[Object]:

@@ -22,7 +22,7 @@ from vlit.language import nouns
 class MultipleChoiceConfig(TaskConfig):
     """Multiple choice."""
 
-    per_scene: int = 7
+    per_scene: int = 8
     options: int = 4
 
 

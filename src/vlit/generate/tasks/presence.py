@@ -14,7 +14,7 @@ from vlit.language import nouns
 class PresenceConfig(TaskConfig):
     """Presence."""
 
-    per_scene: int = 8  #: half of them with yes
+    per_scene: int = 10  #: half of them with yes
 
 
 class Presence(Task[PresenceConfig]):

@@ -14,7 +14,7 @@ from vlit.language import captions
 class ShortCaptionConfig(TaskConfig):
     """Short caption."""
 
-    per_scene: int = 3
+    per_scene: int = 4
 
 
 class ShortCaption(Task[ShortCaptionConfig]):
