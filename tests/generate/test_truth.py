@@ -87,6 +87,9 @@ def test_absent_labels_are_each_given_once_and_never_one_that_is_there() -> None
         # A hand or a far silhouette: nobody who described the photo saw a person.
         (scene(("person", 0, 0, 30, 90), captions=("A bowl of sweets with marshmallows.",)), {}),
         (scene(("person", 0, 0, 30, 90), captions=("A man with a bowl.",)), {"person": 1}),
+        # One thing with two names, and several that no caption speaks of.
+        (scene(("cup", 0, 0, 30, 30), ("fork", 1, 0, 30, 30)), {}),
+        (scene(("cup", 0, 0, 30, 30), ("cup", 50, 50, 90, 90), captions=("A shelf in a shop.",)), {}),
         # There are more in the background.
         (scene(("chair", 0, 0, 30, 30), ("chair", 50, 50, 90, 90)), {}),
         (scene(("chair", 0, 0, 30, 30), ("chair", 50, 50, 90, 90), captions=("Two chairs.",)), {"chair": 2}),
@@ -118,6 +121,24 @@ def test_only_what_is_plainly_seen_is_spoken_of() -> None:
     assert view(van).visible == ["car"]
     named = scene(("car", 0, 0, 30, 30), ("truck", 50, 50, 58, 58), captions=("A car and a truck.",))
     assert view(named).visible == ["car", "truck"]
+
+
+def test_one_box_of_what_captions_see_several_of_is_not_one() -> None:
+    heap = view(scene(("fork", 0, 0, 60, 60), captions=("A box of forks on a shelf.",)))
+    assert amount(heap, "fork") == "some forks"
+
+
+def test_captions_that_see_another_animal_are_not_used() -> None:
+    dogs = scene(
+        ("dog", 0, 0, 60, 60),
+        captions=("Two cats are playing in the grass.", "A dog is running through a green field."),
+    )
+    assert [line.id for line in view(dogs).lines] == ["c1"]
+
+
+def test_what_captions_name_otherwise_is_not_spoken_of() -> None:
+    named = scene(("car", 0, 0, 30, 30), ("truck", 50, 0, 90, 30), captions=("A red car on a road.",))
+    assert view(named).visible == ["car"]
 
 
 def test_things_are_called_what_a_reader_would_call_them() -> None:

@@ -39,6 +39,8 @@ TINY, SMALL = 0.0024, 0.01
 _CROWD = 6
 #: Boxes of one label that lie on each other so far (share of the smaller): there may be more behind them.
 _OVERLAP = 0.3
+#: Boxes of two labels that overlap so far are of one thing, unless they are large (a pizza on a table).
+_SAME_BOX, _SAME_BOX_SHARE = 0.6, 0.3
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -100,10 +102,18 @@ class View:
         for i, caption in enumerate(self.scene.captions):
             text = captions.clean(caption.text)
             unused = text and i not in outvoted and all(text != other for _, other in kept)
-            if unused and captions.problem(text) is None:
+            if unused and captions.problem(text) is None and not self._sees_wrong(caption.text):
                 kept.append((caption, text))
         order = captions.ranked([text for _, text in kept], self.statistics.words)
         return [Line(kept[i][0].id, kept[i][1], captions.is_loose(kept[i][1])) for i in order]
+
+    def _sees_wrong(self, text: str) -> bool:
+        """Whether a caption names what annotators would have boxed and did not: giraffes where zebras are."""
+        known = nouns.words().told & self._searched
+        return any(
+            m.label in known and m.label not in self.by_label and m.relation != "broader"
+            for m in self.mentions(text)
+        )
 
     @functools.cached_property
     def visible(self) -> list[str]:
@@ -124,7 +134,8 @@ class View:
         if self._called_otherwise(label) or (label not in named and rivals & named):
             return False
         plain = label in named or (not rivals and self._told(label))
-        return max(map(self.share, found)) >= (TINY if plain else SMALL)
+        seen = [self.share(o) for o in found if label in named or not self._named_twice(o)]
+        return max(seen, default=0.0) >= (TINY if plain else SMALL)
 
     def mentions(self, text: str) -> list[Mention]:
         """Places of a text that speak of labels of the corpus."""
@@ -173,7 +184,7 @@ class View:
         if self.doubled and boxes > 1:
             again = _REPEATED if boxes > 3 else _MIRRORED
             return any(again.search(c.text) or _REPEATED.search(c.text) for c in self.scene.captions)
-        return boxes == 1 and label not in self.crowded
+        return boxes == 1 and label not in self.crowded and label not in self._mentions.many
 
     @functools.cached_property
     def crowd(self) -> bool:
@@ -207,7 +218,17 @@ class View:
             return False
         if self._rivals(label) or (self.crowd and label in words.in_crowds):
             return False
-        return n == 1 or not (label in words.seldom_counted or (n > 2 and _hidden(found)))
+        if any(map(self._named_twice, found)):
+            return False
+        return n == 1 or not (
+            label in words.seldom_counted or not self._told(label) or (n > 2 and _hidden(found))
+        )
+
+    def _named_twice(self, o: Object) -> bool:
+        """Whether another label has the same box: annotators did not agree on what it is."""
+        return self.share(o) < _SAME_BOX_SHARE and any(
+            other.label != o.label and o.box.iou(other.box) > _SAME_BOX for other in self.scene.objects
+        )
 
     def _told(self, label: str) -> bool:
         """Whether captions may speak of it; yes where there are none."""

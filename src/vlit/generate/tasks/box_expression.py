@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from random import Random
 
@@ -10,6 +11,8 @@ from vlit.generate.expressions import clear_box, expressions
 from vlit.generate.fact import Fact, Part, Task, TaskConfig
 from vlit.generate.view import View
 from vlit.language import nouns
+
+_ALIKE = 2  #: boxes of one label of which only the kind is asked
 
 
 class BoxExpressionConfig(TaskConfig):
@@ -38,14 +41,14 @@ class BoxExpression(Task[BoxExpressionConfig]):
         ]
         rng.shuffle(objects)
         named = {e.object.id: e for e in expressions(view)}
-        labels: set[str] = set()
+        labels: Counter[str] = Counter()
         for o in objects:
             expression = named.get(o.id)
             if expression is not None and (not expression.unique or rng.random() < 0.3):
                 case = "which" if rng.random() < 0.5 else "phrase"
                 yield self._fact(view, o, case, expression.text, expression.evidence)
-            elif o.label not in labels:
-                labels.add(o.label)
+            elif labels[o.label] < _ALIKE:
+                labels[o.label] += 1
                 evidence = view.evidence(o.label) if len(view.by_label[o.label]) == 1 else (o.id,)
                 yield self._fact(view, o, "name", view.bare(o.label), evidence)
 
