@@ -73,7 +73,7 @@ def test_every_key_is_listed_with_its_default(heading: str) -> None:
     assert set(listed) == set(fields)
     for name, default in listed.items():
         if default != "all":  # all tasks
-            assert default == written(fields[name]), name
+            assert default == written(fields[name]), f"{heading}.{name} in docs/keys.md"
 
 
 def test_every_setting_of_a_task_is_listed() -> None:
@@ -82,7 +82,7 @@ def test_every_setting_of_a_task_is_listed() -> None:
     for name, (_, per_scene, others) in listed.items():
         fields = TASKS.load(name).Config.model_fields
         told = dict(re.findall(r"`(\w+): ([\w.]+)`", others)) | {"per_scene": per_scene.strip("`")}
-        assert told == {n: str(f.default).lower() for n, f in fields.items()}
+        assert told == {n: str(f.default).lower() for n, f in fields.items()}, f"{name} in docs/keys.md"
 
 
 @pytest.mark.parametrize("table", TABLES)
