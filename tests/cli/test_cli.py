@@ -216,3 +216,23 @@ def test_a_run_folder_that_was_renamed_is_worked_in_where_it_is(tmp_path: Path, 
     assert done.returncode == 0, done.stderr
     assert list(moved.glob("samples/*.parquet"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["My photos (ünï)", "elsewhere", "runs"]
+
+
+def test_show_in_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
+    done = vlit("show", "x", "--run", str(tmp_path))
+    assert done.returncode == 1 and "there is no run in this folder" in done.stderr
+
+
+def test_show_names_a_damaged_part(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: x\n")
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "00000-0123456789ab.parquet").write_bytes(b"cut")
+    done = vlit("show", "x", "--run", str(tmp_path))
+    assert done.returncode == 1 and "00000-0123456789ab.parquet" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_cannot_be_read_is_no_traceback(tmp_path: Path, demo: Path) -> None:
+    (tmp_path / "runs").touch()
+    done = vlit("run", str(demo / "recipe.yaml"), "--dry-run", cwd=tmp_path)
+    assert done.returncode == 1 and "Not a directory" in done.stderr and "Traceback" not in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
@@ -101,3 +102,25 @@ def test_ctrl_c_stops_with_a_word_and_the_run_goes_on(
     assert b"Traceback" not in output
     finish(tmp_path)
     assert digest(tmp_path) == unbroken[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trial", range(8))
+def test_stopped_at_any_moment_it_says_so_and_nothing_else(trial: int, tmp_path: Path) -> None:
+    """Also while workers are being started, which is when they used to print tracebacks."""
+    number, code = ((signal.SIGINT, 130), (signal.SIGTERM, 143))[trial % 2]
+    process = start(tmp_path)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "demo" / "log.jsonl").exists():
+        assert time.monotonic() < deadline, "the run did not start"
+        time.sleep(0.01)
+    time.sleep(0.2 * trial * random.Random(trial).random())
+    os.killpg(process.pid, number)
+    time.sleep(0.03)
+    if trial >= 4:  # an impatient user
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == code, output.decode()
+    assert output.endswith(b"the same command goes on from there.\n"), output.decode()
+    assert b"Traceback" not in output

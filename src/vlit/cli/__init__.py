@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import signal
 import sys
 
 import click
@@ -66,16 +67,36 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a sign that the terminal lacks must not end a run
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup has reason to ignore it
+            signal.signal(number, _stop)
     try:
         sys.exit(group.main(standalone_mode=False) or 0)
     except VlitError as error:
         click.secho(f"error: {error}", fg="red", err=True)
         sys.exit(1)
+    except OSError as error:  # of a file that nobody expected to be as it is
+        where = f"\n  in: {error.filename}" if error.filename else ""
+        click.secho(f"error: {error.strerror or error}{where}", fg="red", err=True)
+        sys.exit(1)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stop:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only break the way out
         click.secho(
             "\nstopped. Finished parts are kept: the same command goes on from there.", fg="yellow", err=True
         )
-        sys.exit(130)
+        sys.exit(128 + getattr(stop.__cause__, "number", signal.SIGINT))  # click raises its Abort from ours
+
+
+class _Stopped(KeyboardInterrupt):
+    """A signal that asks to end, such as the one of ``kill``: workers are stopped as with Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _stop(number: int, frame: object) -> None:
+    raise _Stopped(number)

@@ -90,7 +90,8 @@ def is_sound(path: Path) -> bool:
 
 def count_rows(path: Path) -> int:
     """Rows of one part, from its footer alone."""
-    return int(pq.read_metadata(path).num_rows)
+    with _readable(path):
+        return int(pq.read_metadata(path).num_rows)
 
 
 class Table(Generic[R]):
@@ -118,13 +119,28 @@ class Table(Generic[R]):
     def find(self, **equal: str) -> Iterator[R]:
         """Rows whose columns equal the given values, read without loading other rows."""
         for path in self.parts():
-            table = pq.read_table(path, filters=[(k, "==", v) for k, v in equal.items()])
+            with _readable(path):
+                table = pq.read_table(path, filters=[(k, "==", v) for k, v in equal.items()])
             yield from from_table(table, self.kind)
 
     def ids(self, column: str = "id") -> Iterator[str]:
         """One string column, without the rest."""
         for path in self.parts():
-            yield from pq.read_table(path, columns=[column])[column].to_pylist()
+            with _readable(path):
+                table = pq.read_table(path, columns=[column])
+            yield from table[column].to_pylist()
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        raise VlitError(
+            f"cannot read this table part: {error}",
+            where=str(path),
+            todo="delete the file and run again: it will be made anew",
+        ) from error
 
 
 def read_part(path: Path, kind: type[R]) -> list[R]:
@@ -133,14 +149,8 @@ def read_part(path: Path, kind: type[R]) -> list[R]:
     Raises:
         VlitError: When the file is no part of that noun.
     """
-    try:
+    with _readable(path):
         table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise VlitError(
-            f"cannot read this table part: {error}",
-            where=str(path),
-            todo="delete the file and run again: it will be made anew",
-        ) from error
     if not table.schema.equals(schema_of(kind)):
         raise VlitError(
             f"this part does not hold {kind.__name__} rows of this version of vlit",

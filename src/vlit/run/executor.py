@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -18,6 +19,7 @@ from vlit.data.errors import VlitError
 T = TypeVar("T")
 J = TypeVar("J")
 
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _shared: Any = None  # what this worker process was started with
 
 
@@ -42,7 +44,8 @@ def run_jobs(work: Callable[[Any, J], T], shared: Any, jobs: Iterable[J], worker
     try:
         pending: set[Future[T]] = set()
         for job in jobs:
-            pending.add(pool.submit(_call, work, job))
+            with _signals_held():  # the first one starts the workers
+                pending.add(pool.submit(_call, work, job))
             if len(pending) >= workers * 2:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -58,24 +61,48 @@ def run_jobs(work: Callable[[Any, J], T], shared: Any, jobs: Iterable[J], worker
             todo="run again (finished parts are kept); if memory ran out, use --workers 1",
         ) from error
     except BaseException:
-        _stop(pool)
+        with _signals_held():
+            _stop(pool)
         raise
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold Ctrl-C and the like back for a moment, so that a worker is started, or stopped, whole.
+
+    A process that is started meanwhile holds them back too: Ctrl-C is the parent's to handle, and a worker that
+    still imports would print a traceback.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only that one is ever interrupted
+        yield
+        return
+    came: list[int] = []
+    handlers = {n: signal.signal(n, lambda number, _: came.append(number)) for n in _SIGNALS}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # what a new process inherits
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for held, handler in handlers.items():
+            signal.signal(held, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
     """Stop at once: nothing that workers are in the middle of is kept, and what is finished is safe."""
     processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
-        process.terminate()
+        process.kill()
     for process in processes:
         process.join(timeout=5)
+    pool.shutdown(cancel_futures=True)
 
 
 def _start(shared: Any) -> None:
     global _shared
     _shared = shared
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS - {signal.SIGINT})
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
