@@ -184,6 +184,14 @@ def test_a_terminal_without_unicode_ends_no_run(
     assert done.returncode == 0 and "44 scenes" in done.stdout, done.stderr
 
 
+def test_a_run_that_failed_at_once_knows_where_its_paths_start(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "r.yaml").write_text("name: r\ncollect: {sources: [{kind: auto, path: photos}]}\n")
+    (tmp_path / "mine" / "photos").mkdir()
+    assert "no usable scene" in vlit("run", "mine/r.yaml", cwd=tmp_path).stderr
+    assert "no usable scene" in vlit("generate", "runs/r", cwd=tmp_path).stderr
+
+
 def test_collecting_again_keeps_what_follows(tmp_path: Path, demo: Path) -> None:
     header = ("--set", "collect.images=header")
     vlit("collect", str(demo), "--name", "mine", *header, cwd=tmp_path)

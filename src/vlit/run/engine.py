@@ -126,6 +126,8 @@ def execute(
         prints = fingerprints(recipe)
         with atomic(run.recipe) as temporary:
             temporary.write_text(recipe.text, encoding="utf-8")
+        # The folder that the recipe's paths start at is needed also where the first stage does not end.
+        write_record(run.record, recipe.name, recipe.seed, recipe.base, read_record(run.record).stages)
         log = RunLog(run.log)
         log.event("run started", name=recipe.name, seed=recipe.seed, workers=workers, version=vlit.__version__)
         remove_half_written(run)
