@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pytest
 
 import vlit
@@ -65,6 +66,7 @@ def test_a_recipe_makes_the_same_samples(samples: vlit.Samples, demo: Path, tmp_
     assert write_llava(run.samples.parts(), out) == len(samples)
     again = vlit.Samples.from_llava(out, demo / "images")
     assert list(again) == list(samples) and not again.quarantine
+    assert all(Path(i.uri).is_absolute() for s in again for i in s.images)
     assert repr(again) == f"<{len(samples)} samples>"
 
 
@@ -92,3 +94,15 @@ def test_a_set_can_be_read_without_its_images(tmp_path: Path, samples: vlit.Samp
     write_llava(run.samples.parts(), tmp_path / "set.json", metadata=False)
     assert len(vlit.Samples.from_llava(tmp_path / "set.json", tmp_path)) == 0
     assert len(vlit.Samples.from_llava(tmp_path / "set.json", tmp_path, open_images=False)) == len(samples)
+
+
+def test_a_set_from_elsewhere_is_checked_against_scenes(
+    scenes: vlit.Scenes, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = [{"from": "human", "value": "<image>\nIs there a toaster?"}, {"from": "gpt", "value": "Yes."}]
+    record = {"id": "1", "image": Path(scenes[0].image.uri).name, "conversations": turns}
+    (tmp_path / "set.json").write_bytes(orjson.dumps([record]))
+    monkeypatch.chdir(demo)
+    samples = vlit.Samples.from_llava(tmp_path / "set.json", "images", scenes=scenes)
+    assert samples[0].provenance.scenes == (scenes[0].id,)
+    assert samples.assess({"grounded_correctness": None}).of("1")["grounded_correctness"].value == 0.0

@@ -108,20 +108,33 @@ class Samples(_Rows[Sample]):
         return cls(RunFolder(Path(path)).check().samples, Scenes.from_run(path))
 
     @classmethod
-    def from_llava(cls, path: str | Path, image_root: str | Path, *, open_images: bool = True) -> Samples:
+    def from_llava(
+        cls,
+        path: str | Path,
+        image_root: str | Path,
+        *,
+        scenes: Iterable[Scene] = (),
+        open_images: bool = True,
+    ) -> Samples:
         """Read LLaVA JSON; records that cannot be used are in ``quarantine``.
 
         Args:
             path: The file.
             image_root: Folder that the images' paths are relative to.
+            scenes: Annotations of the same images, against which claims are checked.
             open_images: Whether the images have to be there.
         """
         from vlit.formats.llava_read import read_llava
+        from vlit.formats.load import tied
 
-        found = list(read_llava(Path(path), str(image_root), open_images=open_images))
+        root = str(image_root) if "://" in str(image_root) else str(Path(image_root).expanduser().resolve())
+        known = scenes if isinstance(scenes, Scenes) else Scenes(scenes)
+        by_uri = {scene.image.uri: scene.id for scene in known}
+        found = list(read_llava(Path(path), root, open_images=open_images))
         return cls(
-            (s for s in found if isinstance(s, Sample)),
-            quarantine=(q for q in found if isinstance(q, Quarantined)),
+            (tied(s, by_uri) for s in found if isinstance(s, Sample)),
+            known,
+            (q for q in found if isinstance(q, Quarantined)),
         )
 
     def assess(self, indicators: Mapping[str, Any] | None = None, *, seed: int = 0) -> Scores:

@@ -11,7 +11,7 @@ import pydantic
 
 from vlit.collect.importer import Importer, Paths, Piece, existing, lost, origin_of
 from vlit.collect.jsonfile import Broken, load
-from vlit.data.boxes import Box
+from vlit.data.boxes import from_xywh
 from vlit.data.scene import Caption, Object
 from vlit.data.score import Quarantined
 from vlit.run.stage import Setting
@@ -177,7 +177,7 @@ def _instances(path: Path, origin: str) -> Iterator[Piece | Quarantined]:
             Object(
                 id=f"object:{record.id}",
                 label=label,
-                box=Box(box.x, box.y, box.x + box.w, box.y + box.h),
+                box=from_xywh((box.x, box.y, box.w, box.h)),
                 crowd=bool(record.iscrowd),
             )
         )

@@ -75,7 +75,7 @@ class LoadStage(Stage[LoadConfig]):
             if isinstance(found, Quarantined):
                 quarantine.append(found)
                 continue
-            samples.append(_tied(found, scenes))
+            samples.append(tied(found, scenes))
             if len(samples) == self.config.shard_size:
                 yield Shard(f"{number:05d}", (samples, quarantine))
                 samples, quarantine, number = [], [], number + 1
@@ -117,8 +117,13 @@ def _scenes_by_uri(run: RunFolder) -> dict[str, str]:
     return found
 
 
-def _tied(sample: Sample, scenes: Mapping[str, str]) -> Sample:
-    """The sample with the scenes of its images in its provenance, where it named none."""
+def tied(sample: Sample, scenes: Mapping[str, str]) -> Sample:
+    """The sample with the scenes of its images in its provenance, where it named none.
+
+    Args:
+        sample: As it was read.
+        scenes: Image URI -> id of the scene.
+    """
     if sample.provenance.scenes or not scenes:
         return sample
     ids = tuple(scenes[image.uri] for image in sample.images if image.uri in scenes)
