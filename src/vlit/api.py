@@ -80,7 +80,8 @@ class Scenes(_Rows[Scene]):
         from vlit.generate.adapt import adapt
         from vlit.generate.config import AdaptConfig
 
-        return Samples(adapt(self, checked(AdaptConfig, config, "adapt"), seed), self)
+        lost: list[Quarantined] = []
+        return Samples(tuple(adapt(self, checked(AdaptConfig, config, "adapt"), seed, lost)), self, lost)
 
 
 class Samples(_Rows[Sample]):
@@ -88,7 +89,7 @@ class Samples(_Rows[Sample]):
 
     Attributes:
         scenes: What they were made from; indicators check their claims against it.
-        quarantine: Records that could not be read.
+        quarantine: Records that could not be read, captions and scenes of which nothing could be made.
     """
 
     def __init__(

@@ -100,7 +100,8 @@ def test_a_run_ends_with_what_came_of_it(tmp_path: Path, demo: Path) -> None:
     gate = "select.gates={grounded_correctness: {min: 2}}"
     done = vlit(*run, "--set", "assess.indicators={grounded_correctness: {}}", "--set", gate, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    kept, dropped, export, report = done.stdout.splitlines()[-4:]
+    ends = [line for line in done.stdout.splitlines() if re.match("  (kept|dropped|export|report) ", line)]
+    kept, dropped, export, report = ends
     found = re.match(r"  kept       (\d+) of ([\d,]+) samples", kept)
     assert found
     n, total = int(found[1]), int(found[2].replace(",", ""))

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from vlit.run.engine import StagePlan, execute, plan
-from vlit.run.folder import RunFolder, counted
+from vlit.run.folder import RunFolder, outcome
 from vlit.run.progress import Bars
 from vlit.run.recipe import Recipe, kept_recipe, parse_recipe
 from vlit.run.recipe_text import dump
@@ -68,7 +68,7 @@ def show_plan(recipe: Recipe, runs: Path) -> None:
 
 def _todo(step: StagePlan, folder: RunFolder, coming: Mapping[str, str]) -> str:
     if step.rows is not None:
-        return f"skip: complete ({counted(step.rows) or 'files written'})"
+        return f"skip: complete ({outcome(step.rows)})"
     # Rows that lie there from an earlier recipe say nothing of what a stage before this one is about to make.
     before = [stage for table, stage in coming.items() if table in step.stage.reads]
     expected = f"what {before[-1]} makes" if before else step.stage.expect(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -17,7 +16,7 @@ from vlit.collect.registry import IMPORTERS, parse_source
 from vlit.data.errors import VlitError
 from vlit.data.images import MAX_PIXELS
 from vlit.data.scene import Scene
-from vlit.data.score import Quarantined
+from vlit.data.score import Quarantined, commonest
 from vlit.run.folder import RunFolder, counted
 from vlit.run.inputs import content_line, photo_lines
 from vlit.run.recipe import checked
@@ -159,17 +158,8 @@ def collect_folder(path: str | Path, **options: Any) -> tuple[list[Scene], list[
 
 def _nothing(bad: Iterable[Quarantined]) -> VlitError:
     """No scene at all: say the most frequent reasons, with an example each."""
-    examples: dict[str, Quarantined] = {}
-    counts: Counter[str] = Counter()
-    for row in bad:
-        counts[row.reason] += 1
-        examples.setdefault(row.reason, row)
-    top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
-    reasons = [
-        f"{n:,} x {reason} (e.g. {examples[reason].value or examples[reason].file})" for reason, n in top
-    ]
     return VlitError(
-        "no usable scene was found: " + ("; ".join(reasons) or "the sources hold no annotated image"),
+        "no usable scene was found: " + (commonest(bad) or "the sources hold no annotated image"),
         where="collect.sources",
         todo="check `images:` and the annotation files; `images: skip` works without photos",
     )

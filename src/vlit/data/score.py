@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Literal
 
 from vlit.data.scene import Row
@@ -48,6 +50,17 @@ class Quarantined(Row, frozen=True, kw_only=True):
     value: str  #: as found, shortened
     reason: str
     action: Literal["dropped", "repaired"] = "dropped"
+
+
+def commonest(rows: Iterable[Quarantined], limit: int = 3) -> str:
+    """The most frequent reasons, each with how often it occurs and an example, as one line."""
+    examples: dict[str, Quarantined] = {}
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row.reason] += 1
+        examples.setdefault(row.reason, row)
+    top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
+    return "; ".join(f"{n:,} x {why} (e.g. {examples[why].value or examples[why].file})" for why, n in top)
 
 
 def shown(value: object, limit: int = 120) -> str:

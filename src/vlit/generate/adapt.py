@@ -10,6 +10,7 @@ import msgspec
 
 from vlit.data.sample import IMAGE_TOKEN, Mark, Provenance, Sample, Turn
 from vlit.data.scene import Scene
+from vlit.data.score import Quarantined, shown
 from vlit.data.seeds import rng
 from vlit.generate import statistics as stats
 from vlit.generate.config import AdaptConfig
@@ -20,7 +21,12 @@ from vlit.generate.templates import Pools, load
 from vlit.generate.view import Settings, View
 
 
-def adapt(scenes: Sequence[Scene], config: AdaptConfig | None = None, seed: int = 0) -> Iterator[Sample]:
+def adapt(
+    scenes: Sequence[Scene],
+    config: AdaptConfig | None = None,
+    seed: int = 0,
+    lost: list[Quarantined] | None = None,
+) -> Iterator[Sample]:
     """Samples of scenes in memory.
 
     Example:
@@ -30,10 +36,11 @@ def adapt(scenes: Sequence[Scene], config: AdaptConfig | None = None, seed: int 
         scenes: All scenes: absent objects and wrong options are drawn by what is frequent in them.
         config: Tasks and answer mode.
         seed: Equal seeds give equal samples, whatever the order or number of scenes asked for at once.
+        lost: Takes captions that were passed over, and scenes that gave nothing.
     """
     adapter = Adapter(config or AdaptConfig(), stats.of_scenes(scenes), seed)
     for scene in scenes:
-        yield from adapter.samples(scene)
+        yield from adapter.samples(scene, lost)
 
 
 class Adapter:
@@ -54,12 +61,19 @@ class Adapter:
         self.pools = pools or load_pools(self.tasks, Path(config.pools) if config.pools else None)
         self._settings = Settings(config.min_area, config.box_format == "padded_square")
 
-    def samples(self, scene: Scene) -> Iterator[Sample]:
-        """The samples of one scene, task by task."""
-        view = View(scene, self.statistics, self._settings)
+    def samples(self, scene: Scene, lost: list[Quarantined] | None = None) -> Iterator[Sample]:
+        """The samples of one scene, task by task; ``lost`` takes what none of them could use."""
+        view, made = View(scene, self.statistics, self._settings), 0
         for name, task in self.tasks.items():
             for n, facts in enumerate(task.rounds(view, rng(self.seed, scene.id, name))):
                 yield self._sample(scene, name, f"{scene.id}/{name}/{n}", facts)
+                made += 1
+        if lost is not None:
+            for caption, why in view.passed_over:
+                record, reason = f"{scene.id} {caption.id}", f"no sentence for a reply: {why}"
+                lost.append(_lost(scene, record, "caption", caption.text, reason))
+            if not made:
+                lost.append(_lost(scene, scene.id, "", "", "no task finds anything to say of this image"))
 
     def _sample(self, scene: Scene, task: str, id_: str, facts: tuple[Fact, ...]) -> Sample:
         random = rng(self.seed, id_)
@@ -99,6 +113,13 @@ def load_pools(tasks: Mapping[str, Task[Any]], folder: Path | None) -> Pools:
         VlitError: When a pool does not fit its task.
     """
     return load({**AdaptConfig().make_tasks(), **tasks}, folder)
+
+
+def _lost(scene: Scene, record: str, field: str, value: str, reason: str) -> Quarantined:
+    file = scene.image.uri
+    return Quarantined(
+        stage="generate", file=file, record=record, field=field, value=shown(value), reason=reason
+    )
 
 
 def _marks(facts: tuple[Fact, ...]) -> tuple[Mark, ...]:

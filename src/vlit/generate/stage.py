@@ -11,6 +11,7 @@ import pydantic
 
 from vlit.data.errors import VlitError
 from vlit.data.scene import Scene
+from vlit.data.score import Quarantined, commonest
 from vlit.data.store import part_key, read_part
 from vlit.generate import statistics as stats
 from vlit.generate.adapt import Adapter, load_pools
@@ -78,4 +79,20 @@ class GenerateStage(Stage[GenerateConfig]):
         statistics, pools = context
         adapter = Adapter(self._adapt(), statistics, self.setting.seed, pools)
         scenes = read_part(Path(shard.payload), Scene)
-        return Output({"samples": [sample for scene in scenes for sample in adapter.samples(scene)]})
+        lost: list[Quarantined] = []
+        return Output({"samples": [s for scene in scenes for s in adapter.samples(scene, lost)]}, lost)
+
+    def finish(self, run: RunFolder) -> Output:
+        """Stop where no sample came of it, and say why.
+
+        Raises:
+            VlitError: When there is no sample.
+        """
+        if not len(run.samples):
+            why = commonest(q for q in run.quarantine if q.stage == self.name)
+            raise VlitError(
+                f"no sample could be made of {len(run.scenes):,} scenes: {why}",
+                where="generate",
+                todo="give captions (English, five words or more), boxes with labels, or answered questions",
+            )
+        return Output()

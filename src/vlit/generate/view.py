@@ -87,6 +87,7 @@ class View:
             if o.crowd:
                 self.crowded.add(o.label)
         self._searched = _searched(scene.searched)
+        self.passed_over: list[tuple[Caption, str]] = []  #: captions that are no ``lines``, and why
 
     # What is there
 
@@ -101,9 +102,15 @@ class View:
         outvoted = captions.outvoted([caption.text for caption in self.scene.captions])
         for i, caption in enumerate(self.scene.captions):
             text = captions.clean(caption.text)
-            unused = text and i not in outvoted and all(text != other for _, other in kept)
-            if unused and captions.problem(text) is None and not self._sees_wrong(caption.text):
+            if any(text == other for _, other in kept):
+                continue  # two people said the same
+            problem = "the other captions disagree" if i in outvoted else captions.problem(text)
+            if problem is None and self._sees_wrong(caption.text):
+                problem = "the boxes disagree"
+            if problem is None:
                 kept.append((caption, text))
+            else:
+                self.passed_over.append((caption, problem))
         order = captions.ranked([text for _, text in kept], self.statistics.words)
         return [Line(kept[i][0].id, kept[i][1], captions.is_loose(kept[i][1])) for i in order]
 

@@ -29,6 +29,12 @@ def counted(rows: Mapping[str, int]) -> str:
     return ", ".join(f"{n:,} {_noun(table, n)}" for table, n in rows.items() if n)
 
 
+def outcome(rows: Mapping[str, int]) -> str:
+    """What came of a stage, in words, also where that is nothing."""
+    tables = [table for table in rows if table != "quarantine"]
+    return counted(rows) or (f"no {_noun(tables[-1], 0)}" if tables else "files written")
+
+
 def _noun(table: str, n: int) -> str:
     if table == "quarantine":
         return "quarantined"

@@ -9,7 +9,7 @@ import rich.progress
 from rich.console import Console
 from rich.text import Text
 
-from vlit.run.folder import counted
+from vlit.run.folder import outcome
 
 
 class Progress:
@@ -96,4 +96,4 @@ class Bars(Progress):
         self._bar.update(self._task, total=self._total or None, completed=self._done, parts=parts)
 
     def _line(self, mark: str, stage: str, rows: Mapping[str, int], note: str) -> None:
-        self._console.print(f"{mark} {stage:<10} {counted(rows) or 'files written'} [dim]({note})[/]")
+        self._console.print(f"{mark} {stage:<10} {outcome(rows)} [dim]({note})[/]")
