@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-TABLES = ("scenes", "samples", "scores", "set_scores", "verdicts", "selected", "quarantine", "exports")
+TABLES = ("scenes", "samples", "scores", "set_scores", "verdicts", "selected", "quarantine")
 KILLS = 20
 
 
@@ -30,7 +30,8 @@ def finish(runs: Path) -> None:
 
 
 def digest(runs: Path) -> dict[str, str]:
-    files = (p for t in TABLES for p in sorted((runs / "demo" / t).glob("*")))
+    files = [p for t in (*TABLES, "exports", "report") for p in sorted((runs / "demo" / t).glob("*"))]
+    files.append(runs / "demo" / "run.json")
     return {str(p.relative_to(runs)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
