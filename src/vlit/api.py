@@ -128,7 +128,9 @@ class Samples(_Rows[Sample]):
         from vlit.formats.llava_read import read_llava
         from vlit.formats.load import tied
 
-        root = str(image_root) if "://" in str(image_root) else str(Path(image_root).expanduser().resolve())
+        root = str(image_root)  # empty for paths that are absolute
+        if root and "://" not in root:
+            root = str(Path(root).expanduser().resolve())
         known = scenes if isinstance(scenes, Scenes) else Scenes(scenes)
         by_uri = {scene.image.uri: scene.id for scene in known}
         found = list(read_llava(Path(path), root, open_images=open_images))

@@ -52,6 +52,13 @@ def test_the_image_may_stand_anywhere(photos: Path, text: str) -> None:
     assert sample.provenance.source == "in.json"
 
 
+def test_a_photo_that_changed_is_looked_at_again(photos: Path) -> None:
+    (before,), _ = read(photos, record())
+    PILImage.new("RGB", (20, 10)).save(photos / "1.jpg")
+    (after,), _ = read(photos, record())
+    assert (before.images[0].width, after.images[0].width) == (40, 20)
+
+
 def test_text_only_records_and_unknown_keys(photos: Path) -> None:
     (sample,), problems = read(photos, record("a", None, ("human", "Hi"), ("gpt", "Hello."), model=""))
     assert not problems

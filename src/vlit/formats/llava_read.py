@@ -83,7 +83,9 @@ def read_llava(path: Path, image_root: str, *, open_images: bool = True) -> Iter
     Raises:
         VlitError: When the file as a whole is no JSON array.
     """
-    source = _Source(path, as_root(image_root), open_images)
+    # Neighbouring records often share a photo. One that cannot be used raises, which is not remembered.
+    look = lru_cache(4_096)(lambda uri: probe(uri, decode=False))
+    source = _Source(path, as_root(image_root), open_images, look)
     seen: dict[int, int] = {}
     for index, raw in enumerate(_records(path)):
         problems: list[_Problem] = []
@@ -115,6 +117,7 @@ class _Source:
     path: Path
     root: str
     open_images: bool
+    look: Callable[[str], Image]
 
     def sample(self, record: dict[str, Any], repaired: Callable[[_Problem], None]) -> Sample:
         """The record as a sample; raises the first problem that cannot be put right."""
@@ -150,15 +153,9 @@ class _Source:
         if not self.open_images:
             return Image(uri=uri, width=0, height=0)
         try:
-            return _probed(uri)
+            return self.look(uri)
         except ImageProblem as problem:
             raise _Problem("image", name, f"{problem} (looked for {uri})") from None
-
-
-@lru_cache(4_096)
-def _probed(uri: str) -> Image:
-    # Neighbouring records often share a photo. A photo that cannot be used raises, which is not cached.
-    return probe(uri, decode=False)
 
 
 def _records(path: Path) -> Iterator[bytes | memoryview]:
