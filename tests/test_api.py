@@ -8,7 +8,6 @@ import orjson
 import pytest
 
 import vlit
-from vlit.data.errors import VlitError
 from vlit.data.sample import Sample
 from vlit.data.schema import to_table
 from vlit.data.store import part_path, write_part
@@ -72,19 +71,21 @@ def test_a_recipe_makes_the_same_samples(samples: vlit.Samples, demo: Path, tmp_
 
 def test_a_folder_without_a_run_is_an_error_not_an_empty_set(tmp_path: Path) -> None:
     for kind in (vlit.Scenes, vlit.Samples):
-        with pytest.raises(VlitError, match="no run in this folder"):
+        with pytest.raises(vlit.VlitError, match="no run in this folder"):
             kind.from_run(tmp_path / "gone")
 
 
 def test_mistakes_are_told_as_in_a_recipe(scenes: vlit.Scenes, samples: vlit.Samples) -> None:
-    with pytest.raises(VlitError, match="anwsers: unknown key; did you mean 'answers'"):
+    with pytest.raises(vlit.VlitError, match="anwsers: unknown key; did you mean 'answers'"):
         scenes.adapt(anwsers="short")
-    with pytest.raises(VlitError, match="shard_sise: unknown key; did you mean 'shard_size'"):
+    with pytest.raises(vlit.VlitError, match="shard_sise: unknown key; did you mean 'shard_size'"):
         vlit.Scenes.from_folder(Path(vlit.__file__).parent / "demo", shard_sise=1)
     scores = samples.assess({"exact_duplicate": None})
-    with pytest.raises(VlitError, match=r"gates\.exact_duplicate: a gate needs"):
+    with pytest.raises(vlit.VlitError, match=r"gates\.exact_duplicate: a gate needs"):
         scores.select(gates={"exact_duplicate": {}})
-    with pytest.raises(VlitError, match=r"no sample has such a score\n.*\n.*did you mean 'exact_duplicate'"):
+    with pytest.raises(
+        vlit.VlitError, match=r"no sample has such a score\n.*\n.*did you mean 'exact_duplicate'"
+    ):
         scores.select(gates={"exact_duplicates": {"max": 0}})
 
 

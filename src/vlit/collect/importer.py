@@ -10,7 +10,8 @@ A new importer is one file with one class and one line in ``registry.py``::
             return [existing(setting, self.path)]
 
         def read(self, setting: Setting) -> Iterator[Piece | Quarantined]:
-            for n, line in enumerate(existing(setting, self.path).open(), start=1):
+            (file,) = self.files(setting)
+            for n, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
                 name, text = line.split("\t")
                 yield Piece(origin=self.path, file=name, captions=[Caption(id=f"caption:{n}", text=text)])
 
