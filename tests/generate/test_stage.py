@@ -110,5 +110,9 @@ def test_own_pools_are_part_of_the_fingerprint_and_relative_to_the_recipe(
 
 def test_the_config_survives_json() -> None:
     config = GenerateConfig.model_validate({"adapt": {"tasks": {"counting": {"most": 5}, "presence": None}}})
-    assert config.model_dump(mode="json")["adapt"]["tasks"]["counting"] == {"per_scene": 3, "most": 5}
+    assert config.model_dump(mode="json")["adapt"]["tasks"]["counting"] == {
+        "per_scene": 3,
+        "most": 5,
+        "singles": 2,
+    }
     assert GenerateConfig.model_validate(config.model_dump(mode="json")) == config

@@ -146,6 +146,7 @@ def test_forms(label: str, one: str, many: str, three: str) -> None:
         ("SUV", "SUV"),
         ("EuropeanFlag", "European flag"),
         ("DOG", "dog"),
+        ("7 2", "7 2"),
         ("TRAFFIC CONE", "traffic cone"),
         ("LED lamp", "LED lamp"),
         ("apple", "apple"),

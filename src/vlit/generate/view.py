@@ -35,6 +35,8 @@ _VALUES = {
 }  # fmt: skip
 #: Shares of the image below which an object is easily overlooked, and easily taken for another.
 TINY, SMALL = 0.0024, 0.01
+#: An animal that takes less, and that no caption tells of, may be a toy.
+_FAR = 0.02
 #: So many people are a crowd, in which small things are not seen.
 _CROWD = 6
 #: Boxes of one label that lie on each other so far (share of the smaller): there may be more behind them.
@@ -116,7 +118,7 @@ class View:
 
     def _sees_wrong(self, text: str) -> bool:
         """Whether a caption names what annotators would have boxed and did not: giraffes where zebras are."""
-        known = nouns.words().told & self._searched
+        known = (nouns.words().told | nouns.words().animals) & self._searched
         return any(
             m.label in known and m.label not in self.by_label and m.relation != "broader"
             for m in self.mentions(text)
@@ -134,15 +136,23 @@ class View:
 
     def _is_visible(self, label: str, found: Sequence[Object]) -> bool:
         """Whether a reader surely sees one of them, and would call it that."""
-        if label in nouns.words().told and not self._told(label):
+        words = nouns.words()
+        if not self._told(label) and (
+            label in words.told or (label in words.animals and self._largest(label) < _FAR)
+        ):
             return False
         named = self._mentions.named
         rivals = self._rivals(label)
         if self._called_otherwise(label) or (label not in named and rivals & named):
             return False
+        if rivals and label not in named and any(self._largest(label) < self._largest(k) for k in rivals):
+            return False
         plain = label in named or (not rivals and self._told(label))
         seen = [self.share(o) for o in found if label in named or not self._named_twice(o)]
         return max(seen, default=0.0) >= (TINY if plain else SMALL)
+
+    def _largest(self, label: str) -> float:
+        return max(map(self.share, self.by_label[label]))
 
     def mentions(self, text: str) -> list[Mention]:
         """Places of a text that speak of labels of the corpus."""
@@ -191,7 +201,8 @@ class View:
         if self.doubled and boxes > 1:
             again = _REPEATED if boxes > 3 else _MIRRORED
             return any(again.search(c.text) or _REPEATED.search(c.text) for c in self.scene.captions)
-        return boxes == 1 and label not in self.crowded and label not in self._mentions.many
+        heap = label in self._mentions.many and label in nouns.words().seldom_counted  # one box around carrots
+        return boxes == 1 and label not in self.crowded and not heap
 
     @functools.cached_property
     def crowd(self) -> bool:
@@ -219,7 +230,7 @@ class View:
         told, n, words = self._mentions, len(found), nouns.words()
         if label in told.numbers:
             return n in told.numbers[label]
-        if (label in words.told and not self._told(label)) or self._called_otherwise(label):
+        if not self._is_visible(label, found):
             return False
         if n == 1 and label in told.many:
             return False

@@ -18,7 +18,7 @@ import yaml
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BRACKETED = re.compile(r"\([^)]*\)")
-_TRAILING_NUMBER = re.compile(r"[\s#]*\d+$")
+_TRAILING_NUMBER = re.compile(r"(?<=[^\W\d])(?:[\s#]*\d+)+$")
 _NO_SIGN = re.compile(r"^no (\w+) (?=\w)")
 #: The noun that is inflected, and what follows it: "cup" and " of coffee", "man" and " sitting".
 _WITH_TAIL = re.compile(
@@ -51,6 +51,7 @@ class Words:
     seldom_counted: frozenset[str]
     called_otherwise: Mapping[str, frozenset[str]]
     told: frozenset[str]
+    animals: frozenset[str]
     people: frozenset[str]
 
 
@@ -81,6 +82,7 @@ def words() -> Words:
         seldom_counted=frozenset(raw["seldom_counted"]),
         called_otherwise={label: frozenset(beside) for label, beside in raw["called_otherwise"].items()},
         told=frozenset(raw["told"]),
+        animals=frozenset(raw["animals"]),
     )
 
 

@@ -31,8 +31,12 @@ class Comparison(Task[ComparisonConfig]):
 
     def facts(self, view: View, rng: Random) -> Iterable[Fact]:
         """Random pairs; as many to be affirmed as denied."""
-        # "More pieces of broccoli than bowls" compares what nobody would.
-        plain = {label: n for label, n in view.numbers.items() if nouns.kind(label) == nouns.plural(label)}
+        # "More pieces of broccoli than bowls" compares what nobody would; so does "more people than tables".
+        plain = {
+            label: n
+            for label, n in view.numbers.items()
+            if nouns.kind(label) == nouns.plural(label) and nouns.loosely(label) == label
+        }
         known = sorted((label, n) for label, n in plain.items() if n <= self.config.most)
         pairs = [(a, b) for a, b in combinations(known, 2) if a[1] != b[1] and max(a[1], b[1]) >= _LARGER]
         rng.shuffle(pairs)

@@ -16,6 +16,7 @@ class CountingConfig(TaskConfig):
 
     per_scene: int = 3
     most: int = 10  #: larger numbers are not asked for: annotators miss some
+    singles: int = 2  #: questions of which the answer is one
 
 
 class Counting(Task[CountingConfig]):
@@ -34,7 +35,7 @@ class Counting(Task[CountingConfig]):
         singles = 0
         for label in labels:
             singles += view.counts[label] == 1
-            if singles > 1:
+            if singles > self.config.singles:
                 return
             yield self.fact(view, label)
 
