@@ -67,11 +67,12 @@ def test_everything_in_one_folder(tmp_path: Path) -> None:
     (scene,) = scenes.values()
     assert list(scene.annotation_ids()) == ["caption:5", "object:7", "question:1"]
     assert (scene.licence, scene.attribution) == ("CC0", "Ann")
+    odd = "not read: it looks like"
     assert reasons(bad) == {
         "photos/000000000002.jpg": "no annotation file mentions the photo",
         "a/person_keypoints.json": "not read: it looks like COCO keypoints, whose boxes the instances have too",
-        "package.json": "not read: it looks like nothing known",
-        "prices.csv": "not read: it looks like a table of fruit, price",
+        "package.json": f"{odd} no annotation file that is known: it has the top-level keys name",
+        "prices.csv": f"{odd} a table of fruit, price, without columns for a photo and a caption",
     }
 
 
@@ -127,3 +128,37 @@ def test_wrong_file_is_named(tmp_path: Path, given: str, advice: str) -> None:
     write(tmp_path / "x.json", files[given])
     with pytest.raises(VlitError, match=advice):
         collect(tmp_path, {"kind": "vqa", "questions": "x.json", "annotations": "x.json"})
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"imgs": [], "anns": []}, "it has the top-level keys imgs, anns"),
+        ({"images": [], "anotations": []}, "is 'anotations' meant to be 'annotations'?"),
+        ({"info": {}, "annotations": {"1": {}}}, "but 'annotations' is no list"),
+        ({"info": {}, "annotations": []}, "but 'annotations' holds no records"),
+    ],
+)
+def test_a_file_that_is_not_recognised_says_what_it_has(tmp_path: Path, data: object, said: str) -> None:
+    photo(tmp_path / "000000000001.jpg")
+    write(tmp_path / "good.json", {"images": [listed(1)], "annotations": [caption(5, 1)]})
+    write(tmp_path / "odd.json", data)
+    _, bad = collect(tmp_path, AUTO)
+    assert said in reasons(bad)["odd.json"]
+
+
+def test_a_folder_without_annotations_says_what_to_give(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    with pytest.raises(
+        VlitError, match=r"no annotation file mentions the photo[\s\S]*CSV with the columns `file`"
+    ):
+        collect(tmp_path, AUTO)
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    with pytest.raises(VlitError, match=r"'a\.jpg' is a file, a folder is needed"):
+        collect(tmp_path, {**AUTO, "path": "a.jpg"})
+    write(tmp_path / "c.json", {"images": [listed(1, "a.jpg")], "annotations": [caption(5, 1)]})
+    with pytest.raises(VlitError, match=r"'a\.jpg' is a file, a folder is needed"):
+        collect(tmp_path, {"kind": "coco", "captions": "c.json", "images": "a.jpg"})

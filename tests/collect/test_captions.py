@@ -116,3 +116,40 @@ def test_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("file,caption\na.jpg,Café\n".encode("latin-1"))
     with pytest.raises(VlitError, match="UTF-8"):
         collect(tmp_path, {"kind": "captions", "path": "t.csv"})
+
+
+def test_a_quote_that_is_never_closed_costs_its_rows_and_says_which(tmp_path: Path) -> None:
+    """Else one caption would silently take in all rows after it."""
+    photo(tmp_path / "a.jpg")
+    rows = ["file,caption", "a.jpg,A cat.", '"a.jpg","A "black" cat."', 'a.jpg,"A dog.', "a.jpg,A bird."]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    scenes, bad = collect(tmp_path, {"kind": "captions", "path": "t.csv", "name": "p"})
+    assert [c.text for c in scenes["p:a.jpg"].captions] == ["A cat."]
+    assert [(q.record, q.reason.split(":")[0]) for q in bad] == [
+        ("line 3", "the line cannot be split into columns"),
+        ("line 5", "lines 4 to 5 cannot be split into columns"),
+    ]
+
+
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    with pytest.raises(VlitError, match="columns of the same name: caption"):
+        texts(tmp_path, "t.csv", "file,caption,Caption\na.jpg,A cat.,A dog.\n")
+
+
+def test_whole_paths_of_photos_in_the_folder_are_good_names(tmp_path: Path) -> None:
+    assert texts(tmp_path, "t.csv", f"file,caption\n{tmp_path}/a.jpg,A cat.\n") == {"p:a.jpg": ["A cat."]}
+
+
+def test_a_table_in_the_encoding_of_a_spreadsheet_says_so(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    (tmp_path / "t.csv").write_bytes("file,caption\na.jpg,A café.\n".encode("latin-1"))
+    with pytest.raises(VlitError, match=r"not UTF-8: byte 0xe9 in b'[\s\S]*A caf[\s\S]*CSV UTF-8"):
+        collect(tmp_path, {"kind": "auto", "path": "."})
+
+
+def test_a_photo_of_a_kind_that_is_not_read_is_told_apart_from_a_missing_one(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    (tmp_path / "b.heic").write_bytes(b"heic")
+    (tmp_path / "t.csv").write_text("file,caption\na.jpg,A cat.\nb.heic,A dog.\n")
+    _, bad = collect(tmp_path, {"kind": "captions", "path": "t.csv"})
+    assert reasons(bad)["image:b.heic"].startswith("this kind of file is not read; known are .bmp")

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.collect.annotated import caption, collect, instance, instances, listed, photo, reasons, write
@@ -191,7 +192,8 @@ def test_an_image_that_is_listed_nowhere(tmp_path: Path) -> None:
     photo(tmp_path / "images/000000000791.jpg")
     scenes, bad = of_instances(tmp_path, [instance(7, 790), instance(8, 791), instance(9, 5)])
     assert list(scenes) == ["coco:790", "coco:791"]
-    assert reasons(bad) == {"image:5": "there is no such photo"}
+    reason = "there is no such photo: no file name is listed, and none has this number"
+    assert reasons(bad) == {"image:5": reason}
 
 
 @pytest.mark.parametrize("name", ["../../etc/x.jpg", "/etc/x.jpg", "a/../../x.jpg", "..\\x.jpg", "C:/x.jpg"])
@@ -232,3 +234,51 @@ def test_nothing_usable_says_why(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     with pytest.raises(VlitError, match=r"2 x there is no such photo \(e.g. 000000000001.jpg\)"):
         collect(tmp_path, {"kind": "coco", "images": "images", "captions": "c.json"})
+
+
+def test_two_categories_of_one_id(tmp_path: Path) -> None:
+    """Else all cats would silently become horses."""
+    photo(tmp_path / "images/000000000790.jpg")
+    data = instances([listed(790)], [instance(7, 790)])
+    write(tmp_path / "i.json", {**data, "categories": [*data["categories"], {"id": 1, "name": "horse"}]})
+    scenes, bad = collect(tmp_path, {"kind": "coco", "instances": "i.json", "images": "images"})
+    assert [o.label for o in scenes["coco:790"].objects] == ["cat"]
+    assert reasons(bad) == {"category:1": "the category of this id before it is 'cat'"}
+
+
+def test_bad_records_are_named_by_what_they_are(tmp_path: Path) -> None:
+    photo(tmp_path / "images/000000000790.jpg")
+    images = [listed(790), {"id": 3, "file_name": 7}]
+    write(tmp_path / "c.json", {"images": images, "annotations": [caption(5, 790), caption(6, 790, 5)]})
+    _, bad = collect(tmp_path, {"kind": "coco", "captions": "c.json", "images": "images"})
+    assert reasons(bad) == {
+        "image:3": "expected `str | null`, got `int`",
+        "caption:6": "expected `str | null`, got `int`",
+    }
+
+
+def test_text_that_is_not_utf8_costs_its_record(tmp_path: Path) -> None:
+    photo(tmp_path / "images/000000000790.jpg")
+    data = {"images": [listed(790)], "annotations": [caption(5, 790), caption(6, 790, "A caf?.")]}
+    write(tmp_path / "c.json", orjson.dumps(data).replace(b"caf?", b"caf\xe9"))
+    _, bad = collect(tmp_path, {"kind": "coco", "captions": "c.json", "images": "images"})
+    assert reasons(bad) == {"caption:6": "its text is not UTF-8: byte 0xe9"}
+
+
+@pytest.mark.parametrize(
+    ("option", "data", "said"),
+    [
+        ("captions", instances([listed(1)], [instance(7, 1), instance(8, 1)]), "give it as `instances:`"),
+        (
+            "instances",
+            {"images": [], "annotations": [], "categorys": []},
+            "rename its key 'categorys' to 'categories'",
+        ),
+        ("instances", {"annotations": [instance(7, 1)]}, "add the list `categories`"),
+    ],
+)
+def test_a_file_in_the_wrong_place_says_so(tmp_path: Path, option: str, data: object, said: str) -> None:
+    photo(tmp_path / "images/000000000001.jpg")
+    write(tmp_path / "x.json", data)
+    with pytest.raises(VlitError, match=said):
+        collect(tmp_path, {"kind": "coco", option: "x.json", "images": "images"})

@@ -45,7 +45,7 @@ def loaded(folder: Path, content: bytes) -> Any:
         (b"\x89PNG\r\n", "not JSON: .*byte 0"),
         ('{"records":[]}'.encode("utf-16"), "UTF-16"),
         (b'{"records":' + b"[" * 100_000, "nested too deeply|ends in the middle"),
-        (b'{"data":[{"a":1}]}', "missing required field `records`. It has the top-level keys data"),
+        (b'{"data":[{"a":1}]}', "it has no key 'records'. It has the top-level keys data"),
         (b'[{"conversations":[]}]', "a list whose records have the keys conversations"),
         (b'{"records":{"1":{}}}', "Expected `array`, got `object`"),
         (b"17", "not an annotation file"),

@@ -15,6 +15,7 @@ from tests.collect.annotated import caption, collect, instance, instances, liste
 from vlit.collect.build import fit
 from vlit.collect.importer import Piece
 from vlit.data.boxes import Box, oriented
+from vlit.data.errors import VlitError
 from vlit.data.images import ImageProblem
 from vlit.data.scene import Image as SceneImage
 from vlit.run.engine import execute, plan
@@ -183,3 +184,15 @@ def test_a_run_below_the_photos_is_not_read_as_annotations(tmp_path: Path) -> No
     execute(recipe, run, workers=1)
     assert [p.state for p in plan(recipe, run)] == ["complete"]
     assert not len(run.quarantine)
+
+
+def test_photos_behind_urls(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    write(tmp_path / "c.json", {"images": [listed(1, "a.jpg")], "annotations": [caption(5, 1)]})
+    source = {"kind": "coco", "captions": "c.json"}
+    scenes, _ = collect(tmp_path, {**source, "images": f"file://{tmp_path}"})
+    assert scenes["coco:1"].image.width == 64
+    with pytest.raises(VlitError, match=r"gopher:// cannot be read: Protocol not known[\s\S]*correct the URL"):
+        collect(tmp_path, {**source, "images": "gopher://x"})
+    _, bad = collect(tmp_path, {**source, "images": "memory://x"})
+    assert reasons(bad) == {"image:1": "the file is missing"}

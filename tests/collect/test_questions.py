@@ -64,8 +64,8 @@ def test_questions_and_annotations_that_do_not_meet(tmp_path: Path) -> None:
     assert [(q.record, q.reason) for q in bad] == [
         ("question:1", "an annotation of this id comes before it"),
         ("question:3", "no question has this id"),
-        ("question:1", "no annotation answers this question"),
-        ("question:2", "no annotation answers this question"),
+        ("question:1", "a question of this id comes before it"),
+        ("question:2", "no annotation answers it"),
         ("questions[3] (id 4)", "expected `str`, got `null`"),
         ("question:5", "the question is empty"),
         ("question:6", "the question has no answer"),

@@ -75,7 +75,7 @@ def test_16_bit_is_scaled_not_clipped(tmp_path: Path) -> None:
 def test_an_animation_is_refused(tmp_path: Path) -> None:
     frames = [Pillow.new("RGB", (8, 8), color) for color in ("red", "green", "blue")]
     path = saved(tmp_path, "x.gif", frames[0], save_all=True, append_images=frames[1:])
-    with pytest.raises(ImageProblem, match="animated: 3 frames"):
+    with pytest.raises(ImageProblem, match="animated or of several pages: 3 frames"):
         probe(path)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from vlit.collect.captions import is_captions
 from vlit.collect.credits import is_credits, read_credits
-from vlit.collect.importer import Importer, Paths, Piece, existing, lost, origin_of
+from vlit.collect.importer import Importer, Paths, Piece, folder_of, lost, origin_of
 from vlit.collect.jsonfile import outline
 from vlit.collect.recognise import Guess, recognise
 from vlit.collect.registry import parse_source
@@ -39,7 +39,7 @@ class Auto(Importer):
     def files(self, setting: Setting) -> list[Path]:
         """All files that could hold annotations, also those that are not recognised."""
         suffixes = (*_JSON_SUFFIXES, *CSV_SUFFIXES, *JSONL_SUFFIXES)
-        folder = existing(setting, self.path)
+        folder = folder_of(setting, self.path)
         return sorted(path for path in files_below(folder) if path.name.lower().endswith(suffixes))
 
     def read(self, setting: Setting) -> Iterator[Piece | Quarantined]:
@@ -88,4 +88,4 @@ def _look_at(path: Path, size: int, changed: int) -> Guess:
         return Guess("captions", "captions", "path")
     if is_credits(columns):
         return _CREDITS
-    return Guess(f"a table of {', '.join(columns) or 'nothing'}")
+    return Guess(f"a table of {', '.join(columns) or 'nothing'}, without columns for a photo and a caption")

@@ -136,9 +136,10 @@ class _ByImage(dict[Id, Piece]):
             )
 
     def bad(self, broken: Broken, prefix: str) -> Quarantined:
-        """The quarantine row of a record that could not be decoded."""
-        ident = broken.fields.get("id")
-        record = f"{prefix}:{ident}" if isinstance(ident, int | str) else broken.record
+        """The quarantine row of a record that could not be decoded; ``prefix`` names the file's annotations."""
+        ident, kind = broken.fields.get("id"), broken.record.partition("[")[0]
+        named = {"annotations": prefix, "images": "image", "categories": "category"}.get(kind, kind)
+        record = f"{named}:{ident}" if isinstance(ident, int | str) else broken.record
         return lost(self.origin, record, broken.field, broken.value, broken.reason)
 
 
@@ -158,10 +159,15 @@ def _instances(path: Path, origin: str) -> Iterator[Piece | Quarantined]:
     data, broken = load(path, _Instances)
     pieces = _ByImage(origin)
     yield from pieces.listed(data.images, data.licenses)
-    labels = {c.id: " ".join(c.name.split()) for c in data.categories}
+    labels: dict[Id, str] = {}
+    for category in data.categories:
+        name = " ".join(category.name.split())
+        if labels.setdefault(category.id, name) != name:
+            reason = f"the category of this id before it is {labels[category.id]!r}"
+            yield lost(origin, f"category:{category.id}", "id", name, reason)
     every = tuple(dict.fromkeys(labels.values()))
     for b in broken:
-        yield pieces.bad(b, "object" if b.record.startswith("annotations") else b.record.split("[")[0])
+        yield pieces.bad(b, "object")
         image, label = b.fields.get("image_id"), labels.get(_known(b.fields.get("category_id")))
         if isinstance(image, int | str) and b.record.startswith("annotations"):
             # An instance was lost: its label, or any label if that cannot be read, is not counted any more.

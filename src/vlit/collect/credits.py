@@ -27,6 +27,9 @@ def read_credits(path: Path, origin: str) -> Iterator[Piece | Quarantined]:
         VlitError: When there are no such columns.
     """
     for line, row in read_rows(path):
+        if isinstance(row, str):
+            yield lost(origin, f"line {line}", "", "", row)
+            continue
         if not is_credits(list(row)):
             raise VlitError(
                 f"columns of photo and licence are needed, found: {', '.join(row)}",

@@ -126,6 +126,20 @@ def existing(setting: Setting, path: str) -> Path:
     return found
 
 
+def folder_of(setting: Setting, path: str) -> Path:
+    """A path of the config that must be a folder.
+
+    Raises:
+        VlitError: When it is not.
+    """
+    found = existing(setting, path)
+    if not found.is_dir():
+        raise VlitError(
+            f"{path!r} is a file, a folder is needed", where=str(found), todo=f"give {found.parent}"
+        )
+    return found
+
+
 def origin_of(setting: Setting, path: Path) -> str:
     """How a file is named in quarantine rows: relative to the recipe where it lies below it."""
     return legible(str(path.relative_to(setting.base) if path.is_relative_to(setting.base) else path))

@@ -11,11 +11,13 @@ from pathlib import PurePosixPath
 import msgspec
 
 from vlit.collect.credits import read_credits
-from vlit.collect.importer import Importer, Piece, existing, lost, origin_of
+from vlit.collect.importer import Importer, Piece, existing, folder_of, lost, origin_of
 from vlit.collect.photos import Photos, coco_id
-from vlit.data.images import ImageProblem
+from vlit.data.images import ImageProblem, reachable
 from vlit.data.score import Quarantined
 from vlit.run.stage import Setting
+
+UNMENTIONED = "no annotation file mentions the photo"
 
 
 class Draft(msgspec.Struct, kw_only=True, gc=False):
@@ -59,7 +61,7 @@ def gather(
     bad: list[Quarantined] = []
     with _collector_paused():
         for title, group in by_title.items():
-            roots = {root: None for importer in group for root in _roots(importer, setting)}
+            roots = {root: None for importer in group for root in _roots(importer, setting, check)}
             join = _Join(title, Photos(roots, check=check, home=setting.base), bad)
             for importer in group:
                 join.take(_everything(importer, setting), importer.licence)
@@ -81,9 +83,14 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _roots(importer: Importer, setting: Setting) -> Iterator[str]:
+def _roots(importer: Importer, setting: Setting, check: bool) -> Iterator[str]:
     for folder in importer.folders():
-        yield folder if "://" in folder else str(existing(setting, folder))
+        if "://" in folder:
+            if check:
+                reachable(folder)
+            yield folder
+        else:
+            yield str(folder_of(setting, folder))
 
 
 def _everything(importer: Importer, setting: Setting) -> Iterator[Piece | Quarantined]:
@@ -132,7 +139,7 @@ class _Join:
             if keep_unannotated:
                 yield self._made(coco_id(file) or file, path, [])
             else:
-                self.bad.append(lost(file, "", "", "", "no annotation file mentions the photo"))
+                self.bad.append(lost(file, "", "", "", UNMENTIONED))
         for path in self.photos.misnamed:
             self.bad.append(
                 lost(self.photos.relative(path), "", "", "", "its name is not UTF-8: rename the photo")

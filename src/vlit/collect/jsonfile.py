@@ -13,7 +13,7 @@ import mmap
 import re
 import typing
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from dataclasses import field as default
 from pathlib import Path
@@ -28,7 +28,10 @@ T = TypeVar("T")
 
 #: From one NaN or Infinity outside strings to the next. Possessive, so that it runs through gigabytes.
 _NOT_A_NUMBER = re.compile(rb'(?:[^"NI]++|"(?:[^"\\]++|\\.)*+")*+(NaN|Infinity)', re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_NOT_NUMBERS = ("NaN", "Infinity", "-Infinity")
 _SMALL = 200  #: bytes of a bad field that are kept
+ABSENT = "the field is missing"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -121,10 +124,28 @@ def _record_by_record(path: Path, buffer: memoryview, shape: type[T]) -> tuple[T
     hints = typing.get_type_hints(shape)
     for name, hint in hints.items():
         value = getattr(top, name)
-        values[name] = (
-            list(_decode_each(name, value, typing.get_args(hint)[0], broken)) if _is_list(hint) else value
-        )
+        if _is_list(hint):
+            before = len(broken)
+            values[name] = list(_decode_each(name, value, typing.get_args(hint)[0], broken))
+            _refuse_other_kind(path, buffer, name, values[name], broken[before:])
+        else:
+            values[name] = value
     return shape(**values), broken
+
+
+def _refuse_other_kind(
+    path: Path, buffer: memoryview, name: str, good: Sized, broken: Sequence[Broken]
+) -> None:
+    """Where all records lack the same field, it is not they that are wrong, but the file."""
+    lacking = {b.field for b in broken if b.reason == ABSENT}
+    if good or len(broken) < 2 or len(lacking) != 1 or any(b.reason != ABSENT for b in broken):
+        return
+    found = _outline(_top(path, buffer, dict[str, msgspec.Raw]))
+    raise VlitError(
+        f"not the expected annotation file: no record of {name!r} has the field {lacking.pop()!r}",
+        where=str(path),
+        todo=advice(found),
+    )
 
 
 def _decode_each(name: str, raws: list[msgspec.Raw], kind: type, broken: list[Broken]) -> Iterator[Any]:
@@ -150,11 +171,16 @@ def _describe(record: str, raw: msgspec.Raw, error: Exception) -> Broken:
         return Broken(record, "", bytes(memoryview(raw)[:60]), f"not a JSON object: {error}")
     reason, _, where = str(error).partition(" - at `$.")
     name = re.split(r"[.\[`]", where)[0]
-    if missing := re.fullmatch(r"Object missing required field `(\w+)`", reason):
-        name, reason = missing[1], "the field is missing"
+    if missing := _MISSING.fullmatch(reason):
+        name, reason = missing[1], ABSENT
+    found = fields.get(name, "") if name else ""
+    if any(item in _NOT_NUMBERS for item in (found if isinstance(found, list) else [found])):
+        reason = "not a finite number"
+    if isinstance(error, UnicodeDecodeError):
+        reason = f"its text is not UTF-8: byte 0x{error.object[error.start]:02x}"
     ident = fields.get("id", fields.get("question_id"))
     record = f"{record} (id {ident})" if isinstance(ident, int | str) else record
-    return Broken(record, name, fields.get(name, "") if name else "", reason[:1].lower() + reason[1:], fields)
+    return Broken(record, name, found, reason[:1].lower() + reason[1:], fields)
 
 
 def _top(path: Path, buffer: memoryview, shape: Any) -> Any:
@@ -187,9 +213,13 @@ def _wrong_shape(path: Path, raw: msgspec.Raw, error: Exception) -> VlitError:
     try:
         found = _outline(msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | list[msgspec.Raw]))
     except msgspec.ValidationError:
-        return VlitError(f"not an annotation file: {error}", where=str(path))
+        return VlitError(f"not an annotation file: {error}", where=str(path), todo="give another file")
+    missing = _MISSING.fullmatch(str(error))
+    said = f"it has no key {missing[1]!r}" if missing else str(error)
     return VlitError(
-        f"not the expected annotation file: {error}. It has {found}", where=str(path), todo=advice(found)
+        f"not the expected annotation file: {said}. It has {found}",
+        where=str(path),
+        todo=advice(found, missing[1] if missing else ""),
     )
 
 

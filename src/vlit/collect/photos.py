@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from vlit.data.images import ImageProblem
 from vlit.data.score import legible
-from vlit.run.inputs import photos_below
+from vlit.run.inputs import PHOTOS, photos_below
 
 #: COCO's file names, of 2014 (``COCO_train2014_000000000790.jpg``) and of 2017 (``000000000790.jpg``).
 _COCO_NAME = re.compile(r"(?:COCO_\w+_)?(\d{12})")
@@ -64,6 +64,8 @@ class Photos:
             ImageProblem: When there is no such photo, several, or when the name leaves the image folder.
         """
         if file is not None:
+            if file in self.paths:  # the whole path of a photo in one of the folders
+                return file
             inside(file)
             for root in self._folders:
                 path = f"{root}/{file}" if "./" not in file else str(Path(root, file))
@@ -82,10 +84,19 @@ class Photos:
     def _expected(self, file: str | None, image: str) -> str:
         """Where a photo that was not found should lie."""
         if self.check and not self._urls:
-            raise ImageProblem("there is no such photo" if self._folders else "no image folder was given")
+            raise ImageProblem(self._why_not(file))
         root = [*self._urls, *self._folders, self._home][0]
         name = file or (f"{int(image):012d}.jpg" if image.isascii() and image.isdigit() else image)
         return f"{root}/{name}"
+
+    def _why_not(self, file: str | None) -> str:
+        if not self._folders:
+            return "no image folder was given"
+        if file is None:
+            return "there is no such photo: no file name is listed, and none has this number"
+        if any(Path(root, file).is_file() for root in self._folders):
+            return f"this kind of file is not read; known are {', '.join(sorted(PHOTOS))}: convert it"
+        return "there is no such photo"
 
     def relative(self, path: str) -> str:
         """A photo's path below its folder."""

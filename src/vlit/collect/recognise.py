@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,17 +28,36 @@ class Guess:
     what: str  #: in words
     kind: str | None = None  #: the importer that reads it
     option: str | None = None  #: the option of that importer that takes the file
+    known: bool = True
 
 
-UNKNOWN = Guess("nothing known")
+_LISTS = ("annotations", "categories", "images", "questions")
 
 
 def recognise(outline: Outline) -> Guess:
-    """The kind of a file; ``UNKNOWN`` where its keys say nothing."""
-    return _of_list(outline.records.get("", frozenset())) if outline.keys is None else _of_object(outline)
+    """The kind of a file, or what it has where that says nothing."""
+    found = _of_list(outline) if outline.keys is None else _of_object(outline)
+    nothing = f"no annotation file that is known: it has {outline}{_flaw(outline)}"
+    return found or Guess(nothing, known=False)
 
 
-def _of_list(record: frozenset[str]) -> Guess:
+def _flaw(outline: Outline) -> str:
+    """What may be wrong with a list that annotation files have."""
+    keys = outline.keys or ()
+    for key in keys:
+        near = difflib.get_close_matches(key, _LISTS, n=1, cutoff=0.8)
+        if near and near[0] not in keys:
+            return f"; is {key!r} meant to be {near[0]!r}?"
+    for key in (key for key in keys if key in _LISTS):
+        if key not in outline.records:
+            return f", but {key!r} is no list"
+        if not outline.records[key]:
+            return f", but {key!r} holds no records"
+    return ""
+
+
+def _of_list(outline: Outline) -> Guess | None:
+    record = outline.records.get("", frozenset())
     if {"question_id", "image_id", "question"} <= record and record & {
         "direct_answers",
         "choices",
@@ -46,10 +66,10 @@ def _of_list(record: frozenset[str]) -> Guess:
         return Guess("A-OKVQA questions", "aokvqa", "questions")
     if "conversations" in record:
         return Guess("training data in LLaVA's layout, which holds no annotations")
-    return UNKNOWN
+    return None
 
 
-def _of_object(outline: Outline) -> Guess:
+def _of_object(outline: Outline) -> Guess | None:
     annotation = outline.records.get("annotations", frozenset())
     if {"question_id", "question"} <= outline.records.get("questions", frozenset()):
         return Guess("VQA questions", "vqa", "questions")
@@ -66,15 +86,23 @@ def _of_object(outline: Outline) -> Guess:
     ):
         return Guess("COCO instances", "coco", "instances")
     if "images" in outline.records and "annotations" not in outline.records:
-        return Guess("a list of images without annotations")
-    return UNKNOWN
+        return Guess(f"a list of images without annotations{_flaw(outline)}")
+    return None
 
 
-def advice(outline: Outline) -> str:
-    """What to do with a file that was given to the wrong importer."""
+def advice(outline: Outline, missing: str = "") -> str:
+    """What to do with a file that does not have what the importer needs.
+
+    Args:
+        outline: What it has.
+        missing: The top-level key that it lacks, if that is all.
+    """
+    near = difflib.get_close_matches(missing, outline.keys or (), n=1, cutoff=0.7)
+    if near:
+        return f"rename its key {near[0]!r} to {missing!r}"
     guess = recognise(outline)
+    if guess.option == "instances" and missing == "categories":
+        return "add the list `categories`: without it the ids of categories mean nothing"
     if guess.kind:
         return f"it looks like {guess.what}: use `kind: {guess.kind}` and give it as `{guess.option}:`"
-    if guess is UNKNOWN:
-        return "check that it is the annotation file that is meant"
-    return f"it looks like {guess.what}"
+    return f"it looks like {guess.what}" if guess.known else "give the annotation file that is meant"

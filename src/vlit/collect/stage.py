@@ -11,7 +11,7 @@ import pydantic
 
 from vlit.collect.build import Check, build
 from vlit.collect.importer import Importer, existing
-from vlit.collect.join import Draft, gather
+from vlit.collect.join import UNMENTIONED, Draft, gather
 from vlit.collect.registry import IMPORTERS, parse_source
 from vlit.data.errors import VlitError
 from vlit.data.images import MAX_PIXELS
@@ -158,10 +158,14 @@ def collect_folder(path: str | Path, **options: Any) -> tuple[list[Scene], list[
 
 def _nothing(bad: Iterable[Quarantined]) -> VlitError:
     """No scene at all: say the most frequent reasons, with an example each."""
+    rows = list(bad)
+    bare = all(row.reason == UNMENTIONED for row in rows)
     return VlitError(
-        "no usable scene was found: " + (commonest(bad) or "the sources hold no annotated image"),
+        "no usable scene was found: " + (commonest(rows) or "the sources hold neither photos nor annotations"),
         where="collect.sources",
-        todo="check `images:` and the annotation files; `images: skip` works without photos",
+        todo="give annotations: COCO, VQA or A-OKVQA files, or a CSV with the columns `file` and `caption`"
+        if bare
+        else "check `images:` and the annotation files; `images: skip` works without photos",
     )
 
 

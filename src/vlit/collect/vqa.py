@@ -68,8 +68,9 @@ class Vqa(Importer):
         answered: dict[Id, tuple[str, _Annotation]] = {}
         for path in self.annotations:
             yield from _read_annotations(existing(setting, path), setting, answered)
+        asked: set[Id] = set()
         for path in self.questions:
-            yield from _read_questions(existing(setting, path), setting, answered)
+            yield from _read_questions(existing(setting, path), setting, answered, asked)
         for ident, (origin, _) in answered.items():
             yield lost(origin, f"question:{ident}", "question_id", ident, "no question has this id")
 
@@ -91,17 +92,19 @@ def _read_annotations(
 
 
 def _read_questions(
-    path: Path, setting: Setting, answered: dict[Id, tuple[str, _Annotation]]
+    path: Path, setting: Setting, answered: dict[Id, tuple[str, _Annotation]], asked: set[Id]
 ) -> Iterator[Piece | Quarantined]:
     origin = origin_of(setting, path)
     data, broken = load(path, _Questions)
     yield from (lost(origin, b.record, b.field, b.value, b.reason) for b in broken)
     for record in data.questions:
-        _, found = answered.pop(record.question_id, (origin, None))
+        ident = record.question_id
+        _, found = answered.pop(ident, (origin, None))
         if found is None:
-            ident = record.question_id
-            yield lost(origin, f"question:{ident}", "question_id", ident, "no annotation answers this question")
+            reason = "a question of this id comes before it" if ident in asked else "no annotation answers it"
+            yield lost(origin, f"question:{ident}", "question_id", ident, reason)
             continue
+        asked.add(ident)
         question = Question(
             id=f"question:{record.question_id}",
             text=" ".join(record.question.split()),

@@ -12,6 +12,7 @@ import fsspec
 import PIL.Image as PILImage
 from PIL import ImageOps, UnidentifiedImageError
 
+from vlit.data.errors import VlitError
 from vlit.data.scene import Image
 
 #: Pixels above which an image is refused: a small file that unpacks to gigabytes is an attack or a mistake.
@@ -22,6 +23,23 @@ class ImageProblem(ValueError):
     """Why an image cannot be used; the text is the reason in a quarantine row."""
 
 
+def reachable(url: str) -> None:
+    """Check that URLs of this kind can be read on this machine.
+
+    Raises:
+        VlitError: When the protocol is unknown, or its package is not installed.
+    """
+    protocol = url.partition("://")[0]
+    try:
+        fsspec.get_filesystem_class(protocol)
+    except (ImportError, ValueError) as error:
+        raise VlitError(
+            f"{protocol}:// cannot be read: {error}",
+            where=url,
+            todo="install the package that it names, correct the URL, or copy the photos into a folder",
+        ) from error
+
+
 def read_bytes(uri: str) -> bytes:
     """Bytes behind a local path or fsspec URL.
 
@@ -29,14 +47,21 @@ def read_bytes(uri: str) -> bytes:
         ImageProblem: When there is nothing to read.
     """
     try:
-        if "://" in uri:
-            with fsspec.open(uri, "rb") as handle:
-                return bytes(handle.read())
-        return Path(uri).read_bytes()
+        return _fetched(uri) if "://" in uri else Path(uri).read_bytes()
     except FileNotFoundError:
         raise ImageProblem("the file is missing") from None
     except OSError as error:
         raise ImageProblem(f"the file cannot be read: {error.strerror or error}") from error
+
+
+def _fetched(url: str) -> bytes:
+    try:
+        with fsspec.open(url, "rb") as handle:
+            return bytes(handle.read())
+    except OSError:
+        raise
+    except Exception as error:  # each protocol has a library of its own, with errors of its own
+        raise ImageProblem(f"cannot be fetched: {type(error).__name__}: {error}") from error
 
 
 def probe(uri: str, *, decode: bool = True, max_pixels: int = MAX_PIXELS) -> Image:
@@ -103,7 +128,7 @@ def _open(data: bytes, max_pixels: int) -> PILImage.Image:
     # MPO is how some phones store a plain photo with a preview; every other multi-frame file is an animation.
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":
-        raise ImageProblem(f"animated: {frames} frames; extract the one that is meant")
+        raise ImageProblem(f"animated or of several pages: {frames} frames; extract the one that is meant")
     return picture
 
 
