@@ -245,3 +245,12 @@ def test_a_file_that_cannot_be_read_is_no_traceback(tmp_path: Path, demo: Path) 
     (tmp_path / "runs").touch()
     done = vlit("run", str(demo / "recipe.yaml"), "--dry-run", cwd=tmp_path)
     assert done.returncode == 1 and "Not a directory" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_data_may_have_any_name_but_is_a_folder(tmp_path: Path, demo: Path) -> None:
+    photos = small(tmp_path / 'it\'s "mine" [now]', demo)
+    recipe = str(demo / "recipe.yaml")
+    done = vlit("run", recipe, "--data", str(photos), "--dry-run", cwd=tmp_path)
+    assert "collect    run: 1 scene with 1 caption" in done.stdout, done.stderr
+    done = vlit("run", recipe, "--data", str(photos / "captions.csv"), cwd=tmp_path)
+    assert done.returncode == 2 and "is a file" in done.stderr

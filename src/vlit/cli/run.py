@@ -13,7 +13,11 @@ from vlit.run.recipe import load_recipe
 
 @click.command(epilog="Example: vlit run recipes/folder.yaml --data ~/photos --dry-run")
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(exists=True), help="Use this folder of photos and annotations instead.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False),
+    help="Use this folder of photos and annotations instead.",
+)
 @click.option("--dry-run", is_flag=True, help="Print stages, counts and what would be skipped; do nothing.")
 @set_option
 @runs_option

@@ -113,6 +113,8 @@ def problem(text: str, *, shortest: int = 5, longest: int = 32) -> str | None:
         return "too long"
     if not text.isascii():
         return "letters outside English"
+    if not text.isprintable():
+        return "stray characters"
     if (typo := misspelt(text)) is not None:
         return f"misspelt: {typo}"
     signs = _signs()
