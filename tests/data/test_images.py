@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -89,3 +90,17 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path) ->
     path.write_bytes(out.getvalue())
     with pytest.raises(ImageProblem, match="bomb"):
         probe(str(path))
+
+
+def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    for name, said in (("pipe", "no file"), ("folder", "no file"), ("link", "the link leads nowhere")):
+        with pytest.raises(ImageProblem, match=said):
+            probe(str(tmp_path / f"{name}.jpg"))
+
+
+def test_whatever_a_protocol_throws_becomes_a_reason() -> None:
+    with pytest.raises(ImageProblem, match="cannot be fetched: ValueError: Protocol not known"):
+        probe("gopher://x/a.jpg")

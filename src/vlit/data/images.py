@@ -47,9 +47,15 @@ def read_bytes(uri: str) -> bytes:
         ImageProblem: When there is nothing to read.
     """
     try:
-        return _fetched(uri) if "://" in uri else Path(uri).read_bytes()
+        if "://" in uri:
+            return _fetched(uri)
+        if Path(uri).exists() and not Path(uri).is_file():
+            raise ImageProblem("this is no file")  # a pipe would be waited for without end
+        return Path(uri).read_bytes()
     except FileNotFoundError:
-        raise ImageProblem("the file is missing") from None
+        raise ImageProblem(
+            "the link leads nowhere" if Path(uri).is_symlink() else "the file is missing"
+        ) from None
     except OSError as error:
         raise ImageProblem(f"the file cannot be read: {error.strerror or error}") from error
 
