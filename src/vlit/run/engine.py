@@ -154,6 +154,7 @@ def _run_stage(
     unfinish(stage, recipe, run, step.fingerprint)
     remove_stale(stage, run, step.fingerprint)
     context = stage.prepare(run)
+    stage.ask(run, context, progress)
     shards = stage.shards(run)
     progress.total(len(shards) if isinstance(shards, Sized) else None)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from vlit.data.errors import VlitError
+from vlit.data.exchange import Exchange
 from vlit.data.sample import Sample
 from vlit.data.scene import Row, Scene
 from vlit.data.score import Quarantined, Score, SetScore, Verdict
@@ -15,6 +16,7 @@ from vlit.data.store import Table
 #: Every table of a run: the folder's name and the noun that its rows are.
 TABLES: Mapping[str, type[Row]] = {
     "scenes": Scene,
+    "exchanges": Exchange,
     "samples": Sample,
     "scores": Score,
     "set_scores": SetScore,
@@ -96,6 +98,11 @@ class RunFolder:
     def scenes(self) -> Table[Scene]:
         """Images with their annotations."""
         return self.table("scenes")
+
+    @property
+    def exchanges(self) -> Table[Exchange]:
+        """What a teacher was asked, and what came of it."""
+        return self.table("exchanges")
 
     @property
     def samples(self) -> Table[Sample]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import rich.progress
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from vlit.run.folder import outcome
@@ -23,6 +24,12 @@ class Progress:
 
     def advanced(self) -> None:
         """One more shard is done."""
+
+    def said(self, text: str) -> None:
+        """What it is doing, where that is not counted in shards."""
+
+    def warned(self, text: str) -> None:
+        """Something that the user should know when the run is over."""
 
     def finished(self, stage: str, rows: Mapping[str, int], seconds: float) -> None:
         """The stage is complete."""
@@ -80,6 +87,14 @@ class Bars(Progress):
         """Move the bar."""
         self._done += 1
         self._show()
+
+    def said(self, text: str) -> None:
+        """Show it in place of the number of parts."""
+        self._bar.update(self._task, parts=text)
+
+    def warned(self, text: str) -> None:
+        """Print it above the bar."""
+        self._console.print(f"[yellow]![/] {escape(text)}")
 
     def finished(self, stage: str, rows: Mapping[str, int], seconds: float) -> None:
         """Replace the bar by a line."""

@@ -35,6 +35,9 @@ STAGES = Registry(
     },
 )
 
+#: Keys of a recipe that several stages share.
+SHARED = Registry("vlit.shared", {"teacher": "vlit.teacher.config:TeacherConfig"})
+
 Location = tuple[int | str, ...]
 
 
@@ -90,6 +93,7 @@ def parse_recipe(text: str, *, base: Path, where: str = "recipe", overrides: Ite
         text = f"# changed by --set {' --set '.join(map(shown, overrides))}\n" + dump(values)
     source = _Source(tree, where, [override.partition("=")[0] for override in overrides])
     stages = {name: values.pop(name) for name in STAGES.names() if name in values}
+    teacher = values.pop("teacher", None)
     mistakes: list[tuple[int, str]] = []
 
     def check(model: type[Config], given: Any, at: Location, extra: Iterable[str] = ()) -> Any:
@@ -99,10 +103,12 @@ def parse_recipe(text: str, *, base: Path, where: str = "recipe", overrides: Ite
             mistakes.extend(_mistake(item, model, at, source, extra) for item in error.errors())
             return None
 
-    head = check(Head, values, (), extra=STAGES.names())
+    head = check(Head, values, (), extra=[*STAGES.names(), *SHARED.names()])
+    if teacher not in (None, "none"):
+        teacher = check(SHARED.load("teacher"), teacher, ("teacher",))
     configs = {name: check(STAGES.load(name).Config, given, (name,)) for name, given in stages.items()}
     _refuse(mistakes)
-    setting = Setting(seed=head.seed, base=base)
+    setting = Setting(seed=head.seed, base=base, teacher=teacher)
     ready = [STAGES.load(name)(config, setting) for name, config in configs.items()]
     _check_flow(ready, where)
     _refuse(list(_unknown_names(ready, source)))

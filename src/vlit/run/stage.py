@@ -13,6 +13,7 @@ import pydantic
 from vlit.data.scene import Row
 from vlit.data.score import Quarantined
 from vlit.run.folder import RunFolder, counted
+from vlit.run.progress import Progress
 
 
 class Config(pydantic.BaseModel):
@@ -57,6 +58,7 @@ class Setting:
 
     seed: int
     base: Path  #: folder of the recipe; relative paths of the config are relative to it
+    teacher: Any = None  #: ``teacher:`` of the recipe; "none" where it says so, ``None`` where it says nothing
 
     def resolve(self, path: str) -> str:
         """A path of the config as an absolute path; URLs stay as they are."""
@@ -66,8 +68,8 @@ class Setting:
 class Stage(ABC, Generic[C]):
     """One step of a run. Subclasses declare the class variables and write ``shards`` and ``work``.
 
-    The engine calls ``prepare`` and ``shards`` once in the parent process, ``work`` for each shard in a worker
-    process, and ``finish`` once at the end. Everything must depend on config, seed and input tables alone:
+    The engine calls ``prepare``, ``ask`` and ``shards`` once in the parent process, ``work`` for each shard in a
+    worker process, and ``finish`` once at the end. Everything must depend on config, seed and input tables alone:
     a killed run is continued at the first missing part and has to end with the same bytes.
     """
 
@@ -104,6 +106,13 @@ class Stage(ABC, Generic[C]):
     def prepare(self, run: RunFolder) -> Any:
         """Global knowledge that all shards need; must pickle. Called again when a killed run goes on."""
         return None
+
+    def ask(self, run: RunFolder, context: Any, progress: Progress) -> None:
+        """Put questions to the world outside, before the work on them starts. Once, in the parent process.
+
+        What it is told has to be kept in a journal, where ``work`` finds it: so that ``work`` depends on what is
+        on the disk alone, and a killed run pays for nothing twice.
+        """
 
     @abstractmethod
     def shards(self, run: RunFolder) -> Iterable[Shard]:
