@@ -1,1 +1,29 @@
-"""Replies: parsed tolerantly, held to a strict contract, sent back with the reason where they break it."""
+"""Replies: the form that a teacher is told, the tolerant reading of what came, and the strict contract it is held to."""
+
+from vlit.generate.instruct.replies.contract import (
+    KINDS,
+    REPAIRS,
+    Conversation,
+    Flaw,
+    FlawKind,
+    Flaws,
+    Parsed,
+    Repair,
+    feedback,
+)
+from vlit.generate.instruct.replies.parse import parse
+from vlit.generate.instruct.replies.wording import wording
+
+__all__ = [
+    "KINDS",
+    "REPAIRS",
+    "Conversation",
+    "Flaw",
+    "FlawKind",
+    "Flaws",
+    "Parsed",
+    "Repair",
+    "feedback",
+    "parse",
+    "wording",
+]
