@@ -284,10 +284,9 @@ class ScriptedTeacher:
     def _unacceptable(self, call: Call, body: dict[str, Any]) -> tuple[int, bytes] | None:
         if self.options.strict and (unknown := set(body) - FIELDS):
             return 422, orjson.dumps({"detail": f"Unexpected fields in the request: {sorted(unknown)}"})
-        if unknown := set(body) - FIELDS - OPTIONAL - {"extra"}:
-            return 400, _error(
-                f"Unrecognized request argument supplied: {min(unknown)}", "invalid_request_error"
-            )
+        if unknown := set(body) & set(self.options.refuses):
+            said = f"Unrecognized request argument supplied: {min(unknown)}"
+            return 400, _error(said, "invalid_request_error")
         if self.options.models and call.model not in self.options.models:
             said = f"The model `{call.model}` does not exist or you do not have access to it."
             return 404, _error(said, "invalid_request_error", "model_not_found")
