@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlit.data.boxes import format_box
-from vlit.generate.instruct.tags import canonical, convert_boxes, pad_square, references
+from vlit.generate.instruct.tags import canonical, convert_boxes, find_references, pad_square
 
 
 def test_each_box_is_converted_once() -> None:
@@ -25,7 +25,7 @@ def test_portrait_and_square_images() -> None:
 
 def test_references_in_order_with_their_spans() -> None:
     text = "Is <st>the red car<ed> [0.1, 0.2, 0.3, 0.4] near <st>dogs<ed> [0, 0, 1, 1], [1e-05, 0.5, 0.6, 0.9]?"
-    car, dogs = references(text)
+    car, dogs = find_references(text)
     assert (car.name, car.boxes) == ("the red car", ((0.1, 0.2, 0.3, 0.4),))
     assert (dogs.name, dogs.boxes) == ("dogs", ((0, 0, 1, 1), (1e-05, 0.5, 0.6, 0.9)))
     assert text[slice(*car.span)] == "<st>the red car<ed> [0.1, 0.2, 0.3, 0.4]"
@@ -64,7 +64,7 @@ def test_boxes_joined_by_and() -> None:
     ],
 )
 def test_what_is_no_reference(text: str) -> None:
-    assert list(references(text)) == []
+    assert list(find_references(text)) == []
     assert canonical(text) == text
 
 
@@ -77,7 +77,7 @@ def test_what_is_written_is_read_back(said: list[tuple[str, list[tuple[float, fl
     text = " and so ".join(
         f"<st>{name}<ed> {', '.join(map(format_box, boxes))} is here" for name, boxes in said
     )
-    assert [(r.name, list(r.boxes)) for r in references(text)] == said
+    assert [(r.name, list(r.boxes)) for r in find_references(text)] == said
     assert canonical(text) == text
     assert convert_boxes(text, lambda box: box) == text
 

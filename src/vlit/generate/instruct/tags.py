@@ -42,7 +42,7 @@ class Reference(msgspec.Struct, frozen=True, gc=False):
     span: tuple[int, int]
 
 
-def references(text: str) -> Iterator[Reference]:
+def find_references(text: str) -> Iterator[Reference]:
     """References of a text, in order. A name without a box, or a box without a name, is none."""
     for found in REFERENCE.finditer(text):
         boxes = tuple(map(_values, BOX.findall(found["boxes"])))
