@@ -87,7 +87,8 @@ class SceneLines:
         area = {label: sum(o.box.area for o in found) for label, found in by_label.items()}
         labels = sorted(by_label, key=lambda label: (-area[label], label))
         evidence = dict.fromkeys(id for label in labels for id in self.view.evidence(label))
-        text = self.say("counts", "line", things=nouns.join([self._amount(label) for label in labels]))
+        amounts = dict.fromkeys(self._amount(label) for label in labels)  # two labels may be said alike
+        text = self.say("counts", "line", things=nouns.join(list(amounts)))
         yield Line(text, evidence=tuple(evidence))
 
     def _amount(self, label: str) -> str:
@@ -186,7 +187,7 @@ class SceneLines:
             quoted = nouns.join([f'"{choice}"' for choice in choices])
             yield self.say("questions", "choice", choices=quoted, answer=choices[question.correct])
         for reason in filter(None, map(cleaned, question.rationales)):
-            yield self.say("questions", "reason", text=reason)
+            yield self.say("questions", "reason", text=_ended(reason))
 
     def absent(self) -> Iterator[Line]:
         """Some of what annotators looked for and did not find; no annotation shows it."""
@@ -259,6 +260,10 @@ def label_of(o: Object) -> str:
 
 def _one_of(o: Object) -> str:
     return f"several {nouns.plural(o.label)}" if o.crowd else nouns.singular(o.label)
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _lies_in(inner: Box, outer: Box) -> bool:

@@ -1,9 +1,9 @@
 """Clues: what a teacher is told of a scene, as text that is never longer than it may be.
 
-Three layouts. ``llava``: captions one a line, a blank line, then ``label: [x1, y1, x2, y2]`` one a line. ``svit``:
-numbered parts ``(1) captions:``, ``(2) objects:``, ``(3) regions:``, which stay where they are empty. ``plain``:
-each kind of annotation in sentences, by templates (``clues.yaml``). A part that LLaVA and SVIT do not know is
-worded as in ``plain`` by their layouts as well.
+Three layouts. ``llava``: captions one a line, a blank line, then ``label: [x1, y1, x2, y2]`` one a line.
+``svit``: numbered parts ``(1) captions:``, ``(2) objects:``, ``(3) regions:``, which stay where they are empty.
+``plain``: each kind of annotation in sentences, by templates (``clues.yaml``). A part that LLaVA and SVIT do
+not know is worded as in ``plain`` by their layouts as well.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Clues:
     cut: tuple[str, ...] = ()  #: how many lines were left out of which part, in order: ``"regions: 12"``
     boxes: tuple[BoxValues, ...] = ()  #: normalised, as they stand in the text
     evidence: tuple[str, ...] = ()  #: ids of the annotations that are told, in the order of the text
-    missing: tuple[str, ...] = ()  #: parts of ``needs`` of which nothing is told: then nothing is to be asked
+    missing: tuple[str, ...] = ()  #: entries of ``needs`` of which nothing is told: then nothing is to be asked
 
 
 def render(
@@ -91,19 +91,22 @@ def render(
         cut=tuple(f"{part}: {count}" for part, count in cut.items()),
         boxes=tuple(box for line in told for box in line.boxes),
         evidence=tuple(dict.fromkeys(id for line in told for id in line.evidence)),
-        missing=tuple(part for part in config.needs if part not in full),
+        missing=tuple(need for need in config.needs if full.isdisjoint(_either(need))),
     )
 
 
 def check(config: CluesConfig) -> None:
     """Find parts that there are not, that stand twice, or that are needed or cut without being told.
 
+    An entry of ``needs`` may name several parts of which one is enough: ``captions or regions``.
+
     Raises:
         VlitError: With the first one.
     """
+    needs = tuple(dict.fromkeys(part for need in config.needs for part in _either(need)))
     for key, names, known in (
         ("parts", config.parts, PARTS),
-        ("needs", config.needs, config.parts),
+        ("needs", needs, config.parts),
         ("cut", config.cut, config.parts),
     ):
         for name in names:
@@ -112,6 +115,10 @@ def check(config: CluesConfig) -> None:
                 raise VlitError(f"clues.{key}: {name!r}: {why}", todo=nearest(name, known))
         if len(set(names)) < len(names):
             raise VlitError(f"clues.{key}: a part stands twice: {', '.join(names)}", todo="name each once")
+
+
+def _either(need: str) -> list[str]:
+    return [part.strip() for part in need.split(" or ")]
 
 
 def _blocks(
