@@ -72,6 +72,7 @@ def pairs(seen: Seen, random: Random) -> Iterator[Pair]:
     found = [(q, said[(i + random.randrange(9)) % len(said)]) for i, q in enumerate(general)]
     found += [(f"What can be told of {t}?", sentence(s)) for s in seen.sentences for t in _topics(s)]
     found += _about_things(seen)
+    found += told(seen)
     random.shuffle(found)
     rest = (
         (f"What is the {number(i)}th thing that comes to mind on seeing this?", said[i % len(said)])
@@ -80,8 +81,15 @@ def pairs(seen: Seen, random: Random) -> Iterator[Pair]:
     yield from _once(chain(found, rest))
 
 
+def told(seen: Seen) -> list[Pair]:
+    """What people were asked, with what most of them said."""
+    return [(question, _spoken(said)) for question, said in seen.asked]
+
+
 def denials(seen: Seen, random: Random) -> Iterator[Pair]:
     """Questions about what is not there; answers begin with No."""
+    for name in random.sample(seen.missing, len(seen.missing)):
+        yield f"Are there {name} in the picture?", f"No, there are no {name} in it."
     for name in random.sample(seen.absent, len(seen.absent)):
         yield f"Is there {a(name)} in the picture?", f"No, there is no {name} in it."
         yield f"Can {a(name)} be made out anywhere?", f"No, {a(name)} cannot be made out."
@@ -129,6 +137,13 @@ def rewordings(text: str, random: Random) -> Iterator[str]:
     made = [o.format(core) + e for o in _OPENINGS for e in _ENDINGS]
     random.shuffle(made)
     yield from _once_text(sentence(m) for m in made)
+
+
+def _spoken(said: str) -> str:
+    """A short answer as a sentence."""
+    if said.lower() in ("yes", "no"):
+        return "Yes, that is so." if said.lower() == "yes" else "No, that is not so."
+    return f"The answer is {said}, as anybody can tell who looks at it."
 
 
 def _topics(said: str) -> list[str]:

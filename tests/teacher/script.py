@@ -123,7 +123,7 @@ def answer(body: dict[str, Any], digest: str, index: int, *, structured: bool = 
 
 
 def _pairs(asked: Asked, seen: Seen, random: Random) -> Iterator[tuple[str, str]]:
-    """Pairs that keep the contract, in an order that mixes denials in."""
+    """Pairs that keep the contract, in an order that mixes denials in; a question that is told comes first."""
     if asked.boxes:
         found: Iterable[tuple[str, str]] = says.tagged(seen, random)
     elif asked.answers:
@@ -133,7 +133,7 @@ def _pairs(asked: Asked, seen: Seen, random: Random) -> Iterator[tuple[str, str]
         no = list(islice(says.denials(seen, random), asked.negative))
         mixed = [*islice(says.pairs(seen, random), total - len(no)), *no]
         random.shuffle(mixed)
-        found = mixed
+        found = [*says.told(seen), *mixed] if total == 1 else mixed
     for question, said in found:
         yield question, said if asked.answers else _fitted(said, asked, seen, random)
 
@@ -143,6 +143,8 @@ def _fitted(said: str, asked: Asked, seen: Seen, random: Random) -> str:
     if asked.words is None:
         return said
     least, most = asked.words
+    if least <= len(said.split()) <= most:
+        return said
     if len(said.split()) > most:
         return " ".join(said.split()[:most]).rstrip(".,;") + "."
     return " ".join(_long(iter([said]), seen, random, (least, most)))

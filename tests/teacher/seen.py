@@ -11,13 +11,12 @@ from vlit.data.boxes import BOX_TEXT
 
 #: Lines of a prompt that tell what to do, not what is there.
 _ORDERS = re.compile(
-    r"^(Reply with|In every question|Several objects|Write|Each (answer|item)|The text|At least|Ask|Make|"
-    r"Do not|Never|Give|Your last reply|Answer|Question|User|GPT|Topic|Here|Now|Use|You|Below|Of|For|If|"
-    r"Think|Base)\b",
-    re.I,
+    r"(Reply with|In every question|Several objects|Write|Each (answer|item)|The text has|At least|"
+    r"Your last reply|Now do this|Here is the picture|Answer:|Question:|User:|GPT:|Topic:)"
 )
 #: Words that would give the source away in a reply.
 _LEAKS = re.compile(r"caption|descri|annotat|bounding|\bbox|coordinate|provided|given|mention|<|>|\[|\]", re.I)
+_ASKED = re.compile(r'Asked "(.+?)", .*?answered "(.+?)"')
 _ITEM = re.compile(r"^(?:[-*•]|\d+[.)])\s+")
 #: Kinds of things that a photo may lack.
 _ABSENT = (
@@ -50,6 +49,8 @@ class Seen:
 
     sentences: tuple[str, ...]  #: without leaks, without full stop
     things: tuple[Thing, ...]
+    asked: tuple[tuple[str, str], ...]  #: questions that people were asked, and what most of them said
+    missing: tuple[str, ...]  #: plural names of what the clues say is not there
     absent: tuple[str, ...]  #: names of things that no clue speaks of
 
     @property
@@ -58,18 +59,27 @@ class Seen:
         return Counter(thing.name for thing in self.things)
 
 
-def see(clues: str) -> Seen:
+def see(prompt: str) -> Seen:
     """Sort the lines of a prompt."""
+    first, *rest = re.split(r"\n\s*\n", prompt.strip())
+    clues = "\n".join([first, *(block for block in rest if not _ORDERS.match(block.strip()))])
     sentences: dict[str, None] = {}
     things: dict[Thing, None] = {}
+    asked: dict[tuple[str, str], None] = {}
+    missing: dict[str, None] = {}
     for raw in clues.splitlines():
-        line = _ITEM.sub("", raw.strip()).strip()
-        if found := list(BOX_TEXT.finditer(line)):
-            things |= dict.fromkeys(_things(line, found))
+        line = re.sub(r"^Of .{3,40} people wrote: ", "", _ITEM.sub("", raw.strip()))
+        if boxes := list(BOX_TEXT.finditer(line)):
+            things |= dict.fromkeys(_things(line, boxes))
+        elif answered := _ASKED.match(line):
+            asked.setdefault((answered[1], answered[2]))
+        elif lacking := re.match(r"The picture shows no (.+?)\.?$", line):
+            missing |= dict.fromkeys(re.split(r", | or ", lacking[1]))
         elif (said := _sentence(line)) and not _ORDERS.match(line):
             sentences.setdefault(said)
     low = clues.lower()
-    return Seen(tuple(sentences), tuple(things), tuple(name for name in _ABSENT if name not in low))
+    absent = tuple(name for name in _ABSENT if name not in low)
+    return Seen(tuple(sentences), tuple(things), tuple(asked), tuple(missing), absent)
 
 
 def _things(line: str, boxes: list[re.Match[str]]) -> list[Thing]:
@@ -87,7 +97,7 @@ def _things(line: str, boxes: list[re.Match[str]]) -> list[Thing]:
 
 def _sentence(line: str) -> str:
     line = line.strip().rstrip(".").strip()
-    if len(line.split()) < 2 or line.endswith((":", "?")) or _LEAKS.search(line):
+    if len(line.split()) < 2 or line.endswith((":", "?")) or _LEAKS.search(line) or "right one is" in line:
         return ""
     return line
 
