@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vlit.collect.jsonfile import load, outline
+from vlit.collect.jsonfile import entries, load, outline
 from vlit.data.errors import VlitError
 
 
@@ -101,9 +101,44 @@ def test_good_records_survive_bad_ones(tmp_path: Path, records: list[dict[str, A
     assert len(good) + len(broken) == len(records)
 
 
+class Named(msgspec.Struct):
+    records: dict[str, Record]
+
+
+def test_bad_records_of_a_mapping(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(b'{"records":{"a":{"id":1,"value":2},"b":{"id":3,"value":NaN},"c":[]}}')
+    data, broken = load(tmp_path / "x.json", Named)
+    assert data.records == {"a": Record(1, 2.0)}
+    assert [(b.record, b.reason[:23]) for b in broken] == [
+        ("records[b] (id 3)", "not a finite number"),
+        ("records[c]", "not a JSON object: Expe"),
+    ]
+
+
+def test_bad_entries_of_a_list_in_a_record() -> None:
+    raw = msgspec.Raw(b'[{"id":1,"value":2},{"id":3},7]')
+    good, broken = entries(raw, Record, "parts")
+    assert good == [Record(1, 2.0)]
+    assert [(b.record, b.field) for b in broken] == [("parts[1] (id 3)", "value"), ("parts[2]", "")]
+    assert entries(msgspec.Raw(b'{"id":1}'), Record, "parts")[1][0].reason == "expected `array`, got `object`"
+
+
+def test_a_list_of_another_kind(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(b'[{"image_id":1,"regions":[]},{"image_id":2,"regions":[]}]')
+    with pytest.raises(VlitError, match=r"no record has the field 'id'|no record has the field 'value'"):
+        load(tmp_path / "x.json", list[Record])
+
+
+@pytest.mark.parametrize("content", [b"\x80\x02}q\x00.", b"x\x9c\x00", b"PK\x03\x04"])
+def test_what_is_no_json_at_all(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(VlitError, match=r"pickle[\s\S]*convert it to JSON|zip archive[\s\S]*unpack it"):
+        loaded(tmp_path, content)
+
+
 def test_outline(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(b'{"info":{},"images":[],"annotations":[{"id":1,"caption":NaN}],"odd":[1]}')
     found = outline(path)
     assert found.keys == ("info", "images", "annotations", "odd")
     assert found.records == {"images": set(), "annotations": {"id", "caption"}, "odd": set()}
+    assert found.mappings == {"info": set()}

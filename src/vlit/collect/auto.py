@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -20,10 +21,18 @@ from vlit.run.stage import Setting
 
 _JSON_SUFFIXES = (".json", ".json.gz")
 _CREDITS = Guess("licences of photos", "credits")
+#: Options that a kind cannot be read without, and what is said where one is not here.
+_NEEDED = {
+    "vqa": ({"questions", "annotations"}, "VQA needs questions and annotations: only one is here"),
+    "visual_genome": (
+        {"image_data"},
+        "Visual Genome needs its list of images (image_data.json): it is not here",
+    ),
+}
 
 
 class Auto(Importer):
-    """Everything that is recognised below a folder: COCO, VQA, A-OKVQA, tables of captions, licences."""
+    """Everything that is recognised below a folder: COCO and its kin, Visual Genome, captions, licences."""
 
     kind: Literal["auto"] = "auto"
     path: str
@@ -53,17 +62,12 @@ class Auto(Importer):
                 options.setdefault(guess.kind, {}).setdefault(guess.option, []).append(str(path))
             else:
                 yield lost(origin, "", "", "", f"not read: it looks like {guess.what}")
-        vqa = options.get("vqa", {})
-        if len(vqa) == 1:
-            for path in map(Path, *vqa.values()):
-                yield lost(
-                    origin_of(setting, path),
-                    "",
-                    "",
-                    "",
-                    "VQA needs questions and annotations: only one is here",
-                )
-            del options["vqa"]
+        for kind, (needed, reason) in _NEEDED.items():
+            if kind in options and not options[kind].keys() >= needed:
+                for path in itertools.chain(*options.pop(kind).values()):
+                    yield lost(origin_of(setting, Path(path)), "", "", "", reason)
+        if "visual_genome" in options:
+            options["visual_genome"]["join"] = "coco"  # its image ids are not to be taken for those of COCO
         for kind, given in options.items():
             yield from parse_source({"kind": kind, **given}).read(setting)
 

@@ -42,12 +42,12 @@ def build(
     """
     try:
         image = _stated(draft) if check == "skip" else _probed(draft.uri, check, max_pixels)
-        fits = [fit(piece, image) for piece in draft.pieces]
+        fits = _fits(draft, image, bad)
     except ImageProblem as problem:
         bad.append(lost(draft.file, draft.record, "", draft.uri, str(problem)))
         return None
     gathered = _Annotations(image, bad)
-    for piece, to_photo in zip(draft.pieces, fits, strict=True):
+    for piece, to_photo in fits:
         gathered.take(piece, to_photo)
     scene = gathered.scene(draft)
     if not gathered.kept and any(piece.annotated() for piece in draft.pieces):
@@ -66,16 +66,34 @@ def _stated(draft: Draft) -> Image:
     Raises:
         ImageProblem: When there are boxes and no size to check them by.
     """
-    sized = next((p for p in draft.pieces if p.width and p.height), None)
-    if sized is None and any(p.objects or p.regions or p.texts for p in draft.pieces):
+    sizes = [(p.width, p.height) for p in draft.pieces if p.width and p.height]
+    sizes += [p.nominal for p in draft.pieces if p.nominal]
+    if not sizes and any(p.objects or p.regions or p.texts for p in draft.pieces):
         raise ImageProblem(
             "the annotations do not tell the image's size: let the photo be opened (images: header)"
         )
-    return Image(
-        uri=draft.uri,
-        width=sized.width or 0 if sized else 0,
-        height=sized.height or 0 if sized else 0,
-    )
+    width, height = sizes[0] if sizes else (0, 0)
+    return Image(uri=draft.uri, width=width, height=height)
+
+
+def _fits(draft: Draft, image: Image, bad: list[Quarantined]) -> list[tuple[Piece, Fit | None]]:
+    """The pieces, each with how its boxes come to lie on the photo.
+
+    Where two sets have a photo each of the image, a piece that does not fit the photo that is used is left out.
+
+    Raises:
+        ImageProblem: When a piece does not fit and there is no other set.
+    """
+    joined = any(piece.alias for piece in draft.pieces)
+    fits: list[tuple[Piece, Fit | None]] = []
+    for piece in draft.pieces:
+        try:
+            fits.append((piece, fit(piece, image)))
+        except ImageProblem as problem:
+            if not joined:
+                raise
+            bad.append(lost(piece.origin, draft.record, "", draft.uri, str(problem)))
+    return fits
 
 
 def fit(piece: Piece, image: Image) -> Fit | None:
@@ -87,6 +105,9 @@ def fit(piece: Piece, image: Image) -> Fit | None:
     Raises:
         ImageProblem: When the annotations were made on an image of another shape.
     """
+    if piece.nominal:
+        nx, ny = image.width / piece.nominal[0], image.height / piece.nominal[1]
+        return lambda box: box.scaled(nx, ny)
     width, height = piece.width, piece.height
     if not width or not height or (width, height) == (image.width, image.height):
         return None
@@ -120,6 +141,9 @@ class _Annotations:
         if piece.searched is not self.searched:
             self.searched = tuple(dict.fromkeys((*self.searched, *piece.searched)))
         self.uncertain.update(piece.uncertain)
+        if not piece.searched:
+            # Of what one source counted, another one may have the same instances again, or instances more.
+            self.uncertain.update(found.label for found in piece.objects)
         for caption in piece.captions:
             self._keep(piece, caption, "" if caption.text else "the caption is empty")
         for found in piece.objects:
@@ -139,7 +163,20 @@ class _Annotations:
                 isinstance(self.kept.get(relation.subject), Object),
                 isinstance(self.kept.get(relation.object), Object),
             )
-            self._keep(piece, relation, "" if all(ends) else "an object that it relates was not kept")
+            problem = "" if relation.predicate else "the predicate is empty"
+            self._keep(piece, relation, problem if all(ends) else "an object that it relates was not kept")
+        for ident, names in piece.attributes.items():
+            self._describe(piece, ident, names)
+
+    def _describe(self, piece: Piece, ident: str, names: tuple[str, ...]) -> None:
+        """Give attributes to an object that is kept."""
+        found = self.kept.get(ident)
+        if isinstance(found, Object):
+            both = tuple(dict.fromkeys((*found.attributes, *names)))
+            self.kept[ident] = msgspec.structs.replace(found, attributes=both)
+        else:
+            reason = "the object that they describe was not kept"
+            self.bad.append(lost(piece.origin, ident, "attributes", ", ".join(names), reason))
 
     def _not_counted(self, found: Object, placed: Object | None) -> None:
         """Labels of lost instances cannot be counted; a copy of an instance that is kept is no loss."""

@@ -9,7 +9,7 @@ from typing import Literal, Self
 import msgspec
 import pydantic
 
-from vlit.collect.importer import Importer, Paths, Piece, existing, lost, origin_of
+from vlit.collect.importer import Importer, Paths, Piece, existing, lost, origin_of, pixels
 from vlit.collect.jsonfile import Broken, load
 from vlit.data.boxes import from_xywh
 from vlit.data.scene import Caption, Object
@@ -129,8 +129,8 @@ class _ByImage(dict[Id, Piece]):
                 origin=self.origin,
                 image=str(image.id),
                 file=image.file_name,
-                width=_pixels(image.width),
-                height=_pixels(image.height),
+                width=pixels(image.width),
+                height=pixels(image.height),
                 licence=None if image.license is None else names.get(image.license),
                 attribution=image.flickr_url or image.coco_url,
             )
@@ -191,10 +191,6 @@ def _instances(path: Path, origin: str) -> Iterator[Piece | Quarantined]:
     for piece in pieces.values():
         piece.searched = every
         yield piece
-
-
-def _pixels(side: float | None) -> int | None:
-    return round(side) if side is not None and side >= 1 else None
 
 
 def _known(value: object) -> Id:

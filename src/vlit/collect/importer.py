@@ -50,14 +50,17 @@ class Piece(msgspec.Struct, kw_only=True, gc=False):
     """What one annotation file says about one image. Pieces of the same image are joined.
 
     Annotation ids are unique in the image and name their kind: ``caption:88366``, ``object:11434``.
-    Boxes are pixels of an image of ``width`` x ``height``; they need not be inside, that is checked later.
+    Boxes are pixels of an image of ``width`` x ``height``; they need not be inside, that is checked later. A
+    piece with neither ``image`` nor ``file`` tells ``attributes`` of objects of whatever images have these.
     """
 
     origin: str  #: the annotation file, for quarantine rows
     image: str | None = None  #: id of the image; None where only the file name is known
     file: str | None = None  #: file name below the image folder; None where only the id is known
+    alias: str | None = None  #: name of the same photo in another set, taken where the first is not there
     width: int | None = None
     height: int | None = None
+    nominal: tuple[int, int] | None = None  #: boxes are true in proportion only, to this made-up size
     licence: str | None = None
     attribution: str | None = None
     captions: list[Caption] = []
@@ -66,6 +69,7 @@ class Piece(msgspec.Struct, kw_only=True, gc=False):
     relations: list[Relation] = []
     texts: list[SceneText] = []
     questions: list[Question] = []
+    attributes: dict[str, tuple[str, ...]] = {}  #: more attributes of objects of other pieces, by their id
     searched: tuple[str, ...] = ()  #: labels whose instances are all annotated, see ``Scene.searched``
     uncertain: tuple[str, ...] = ()  #: labels of which an instance could not be read: they were not counted
 
@@ -143,6 +147,11 @@ def folder_of(setting: Setting, path: str) -> Path:
 def origin_of(setting: Setting, path: Path) -> str:
     """How a file is named in quarantine rows: relative to the recipe where it lies below it."""
     return legible(str(path.relative_to(setting.base) if path.is_relative_to(setting.base) else path))
+
+
+def pixels(side: float | None) -> int | None:
+    """Width or height as annotation files state it; ``None`` for what is no size."""
+    return round(side) if side is not None and side >= 1 else None
 
 
 def lost(

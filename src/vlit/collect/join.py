@@ -100,6 +100,11 @@ def _everything(importer: Importer, setting: Setting) -> Iterator[Piece | Quaran
     yield from importer.read(setting)
 
 
+def _named(pieces: list[Piece]) -> Piece:
+    """The piece that says which photo is meant."""
+    return next((p for p in pieces if p.file is not None), pieces[0])
+
+
 class _Join:
     """Pieces of one name, by image."""
 
@@ -107,6 +112,7 @@ class _Join:
         self.title, self.photos, self.bad = title, photos, bad
         self.pieces: defaultdict[str, list[Piece]] = defaultdict(list)
         self.nameless: list[Piece] = []  # known by file name only; joined when all ids are known
+        self.loose: list[Piece] = []  # of objects, wherever these are
         self.credits: dict[str, Piece] = {}  # licence and attribution of images, told by a table of them
         self.licence: str | None = None
 
@@ -115,19 +121,24 @@ class _Join:
         for item in found:
             if isinstance(item, Quarantined):
                 self.bad.append(item)
-            elif item.image is None:
+            elif item.image is not None:
+                self.pieces[item.image].append(item)
+            elif item.file is not None:
                 self.nameless.append(item)
             else:
-                self.pieces[item.image].append(item)
+                self.loose.append(item)
 
     def drafts(self, keep_unannotated: bool) -> Iterator[Draft]:
         self._place_nameless()
+        for piece in self.loose:
+            self._place_attributes(piece)
         used: set[str] = set()
         for image, pieces in self.pieces.items():
             draft = self._draft(image, pieces)
             if draft is None:
                 continue
             used.add(draft.uri)
+            used.update(self._others(image, pieces))
             if keep_unannotated or any(piece.annotated() for piece in pieces):
                 yield draft
             else:
@@ -151,9 +162,8 @@ class _Join:
             return
         ids: dict[str, str] = {}
         for image, pieces in self.pieces.items():
-            named = next((p for p in pieces if p.file is not None), pieces[0])
             with contextlib.suppress(ImageProblem):  # it is reported when the image's draft is made
-                ids.setdefault(self.photos.find(named.file, image, named.origin), image)
+                ids.setdefault(self._photo(image, pieces, _named(pieces)), image)
         for piece in self.nameless:
             image = self._image_of(piece.file or "", piece.origin, ids)
             if piece.annotated():
@@ -171,16 +181,40 @@ class _Join:
             return file
         return ids.get(uri) or self.photos.relative(uri)
 
+    def _place_attributes(self, piece: Piece) -> None:
+        """Give each image its share of a piece that tells attributes of objects wherever they are."""
+        left = dict.fromkeys(piece.attributes)
+        for image, pieces in self.pieces.items():
+            found = [o.id for p in pieces for o in p.objects if o.id in piece.attributes]
+            if found:
+                theirs = {ident: piece.attributes[ident] for ident in found}
+                pieces.append(Piece(origin=piece.origin, image=image, attributes=theirs))
+                for ident in theirs:
+                    left.pop(ident, None)
+        for ident in left:
+            names = ", ".join(piece.attributes[ident])
+            self.bad.append(lost(piece.origin, ident, "attributes", names, "no object has this id"))
+
+    def _photo(self, image: str, pieces: list[Piece], named: Piece) -> str:
+        alias = next((p.alias for p in pieces if p.alias is not None), None)
+        return self.photos.find(named.file, image, named.origin, alias)
+
+    def _others(self, image: str, pieces: list[Piece]) -> Iterator[str]:
+        """Photos of the same image in another set: they are no images of their own."""
+        for alias in (p.alias for p in pieces if p.alias is not None):
+            with contextlib.suppress(ImageProblem):
+                yield self.photos.there(alias, image) or ""
+
     def _draft(self, image: str, pieces: list[Piece]) -> Draft | None:
-        named = next((p for p in pieces if p.file is not None), pieces[0])
+        named = _named(pieces)
         for piece in [p for p in pieces if p.file != named.file and not self._same_photo(p, named, image)]:
             pieces.remove(piece)
             reason = f"image {image} is {named.file!r} in {named.origin}: name these sources differently"
             self.bad.append(lost(piece.origin, f"image:{image}", "file_name", piece.file, reason))
         try:
-            uri = self.photos.find(named.file, image, named.origin)
+            uri = self._photo(image, pieces, named)
         except ImageProblem as problem:
-            value = image if named.file is None else named.file
+            value = named.file or named.alias or image
             self.bad.append(lost(named.origin, f"image:{image}", "file_name", value, str(problem)))
             return None
         return self._made(image, uri, pieces)

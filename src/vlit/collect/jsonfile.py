@@ -8,12 +8,13 @@ are put into quotes, so that they are lost with the record that needs them.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import mmap
 import re
 import typing
 import zlib
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from dataclasses import field as default
 from pathlib import Path
@@ -25,6 +26,8 @@ from vlit.collect.recognise import Outline, advice
 from vlit.data.errors import VlitError
 
 T = TypeVar("T")
+K = TypeVar("K")
+R = TypeVar("R", bound=msgspec.Struct)
 
 #: From one NaN or Infinity outside strings to the next. Possessive, so that it runs through gigabytes.
 _NOT_A_NUMBER = re.compile(rb'(?:[^"NI]++|"(?:[^"\\]++|\\.)*+")*+(NaN|Infinity)', re.DOTALL)
@@ -33,6 +36,15 @@ _NOT_NUMBERS = ("NaN", "Infinity", "-Infinity")
 _SMALL = 200  #: bytes of a bad field that are kept
 ABSENT = "the field is missing"
 _BOM = b"\xef\xbb\xbf"
+_PICKLE = "a pickle, which can run any program when it is opened", "convert it to JSON: see docs/collect.md"
+#: How files start that annotations also come in, what they are, and what to do.
+_OTHERS = {
+    b"PK\x03\x04": ("a zip archive", "unpack it and give the JSON file in it"),
+    b"\x80": _PICKLE,
+    b"x\x9c": _PICKLE,  # compressed by joblib
+    b"x\xda": _PICKLE,
+    b"x^": _PICKLE,
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,8 @@ def load(path: Path, shape: type[T]) -> tuple[T, list[Broken]]:
 
     Args:
         path: The file.
-        shape: ``list[Record]``, or a struct with such lists. Records in these lists may be bad, nothing else.
+        shape: ``list[Record]``, or a struct with such lists, or with mappings from keys to records. Records in
+            these may be bad, nothing else.
 
     Returns:
         The data without its bad records, and these.
@@ -64,6 +77,30 @@ def load(path: Path, shape: type[T]) -> tuple[T, list[Broken]]:
         return msgspec.json.decode(buffer, type=shape), []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _record_by_record(path, buffer, shape)
+
+
+def entries(raw: msgspec.Raw, kind: type[R], name: str) -> tuple[list[R], list[Broken]]:
+    """Decode a list inside of a record that :func:`load` left raw, so that a bad entry costs only itself.
+
+    Args:
+        raw: The field as it stands in the file, from :func:`load`.
+        kind: What each entry is.
+        name: How the list is called in the names of bad entries.
+    """
+    try:
+        return _list_decoder(kind).decode(raw), []
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        broken: list[Broken] = []
+    try:
+        raws = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    except msgspec.ValidationError as error:
+        return [], [Broken(name, name, bytes(memoryview(raw)[:_SMALL]), _lowered(str(error)))]
+    return list(_decode_each(name, raws, kind, broken)), broken
+
+
+@functools.cache
+def _list_decoder(kind: type[R]) -> msgspec.json.Decoder[list[R]]:
+    return msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
 
 
 def content(path: Path) -> memoryview:
@@ -91,7 +128,7 @@ def content(path: Path) -> memoryview:
 
 
 def outline(path: Path) -> Outline:
-    """Top-level keys of a JSON file and the keys of the first record in each list; nothing else is built.
+    """Top-level keys of a JSON file, and keys of the first record in each list and mapping of records.
 
     Raises:
         VlitError: When it is not JSON.
@@ -102,11 +139,14 @@ def outline(path: Path) -> Outline:
 def _outline(top: Any) -> Outline:
     if isinstance(top, list):
         return Outline(None, {"": _first_keys(top)})
-    keys = {}
+    lists, mappings = {}, {}
     for key, raw in top.items():
-        if bytes(memoryview(raw)[:1]) == b"[":
-            keys[key] = _first_keys(msgspec.json.decode(raw, type=list[msgspec.Raw]))
-    return Outline(tuple(top), keys)
+        start = bytes(memoryview(raw)[:1])
+        if start == b"[":
+            lists[key] = _first_keys(msgspec.json.decode(raw, type=list[msgspec.Raw]))
+        elif start == b"{":
+            mappings[key] = _first_keys([*msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).values()])
+    return Outline(tuple(top), lists, mappings)
 
 
 def _first_keys(records: list[msgspec.Raw]) -> frozenset[str]:
@@ -119,17 +159,22 @@ def _record_by_record(path: Path, buffer: memoryview, shape: type[T]) -> tuple[T
     top = _top(path, buffer, _loosened(shape))
     broken: list[Broken] = []
     if isinstance(top, list):
-        return typing.cast(T, list(_decode_each("", top, _record_type(shape), broken))), broken
-    values = {}
+        records = list(_decode_each("", top, _record_type(shape), broken))
+        _refuse_other_kind(path, buffer, "", records, broken)
+        return typing.cast(T, records), broken
+    values: dict[str, Any] = {}
     hints = typing.get_type_hints(shape)
     for name, hint in hints.items():
         value = getattr(top, name)
+        before = len(broken)
         if _is_list(hint):
-            before = len(broken)
-            values[name] = list(_decode_each(name, value, typing.get_args(hint)[0], broken))
-            _refuse_other_kind(path, buffer, name, values[name], broken[before:])
+            values[name] = list(_decode_each(name, value, _record_type(hint), broken))
+        elif _is_mapping(hint):
+            values[name] = dict(_decode_named(name, value.items(), _record_type(hint), broken))
         else:
             values[name] = value
+            continue
+        _refuse_other_kind(path, buffer, name, values[name], broken[before:])
     return shape(**values), broken
 
 
@@ -140,21 +185,28 @@ def _refuse_other_kind(
     lacking = {b.field for b in broken if b.reason == ABSENT}
     if good or len(broken) < 2 or len(lacking) != 1 or any(b.reason != ABSENT for b in broken):
         return
-    found = _outline(_top(path, buffer, dict[str, msgspec.Raw]))
+    found = _outline(_top(path, buffer, dict[str, msgspec.Raw] | list[msgspec.Raw]))
+    record = f"no record of {name!r}" if name else "no record"
     raise VlitError(
-        f"not the expected annotation file: no record of {name!r} has the field {lacking.pop()!r}",
+        f"not the expected annotation file: {record} has the field {lacking.pop()!r}",
         where=str(path),
         todo=advice(found),
     )
 
 
 def _decode_each(name: str, raws: list[msgspec.Raw], kind: type, broken: list[Broken]) -> Iterator[Any]:
+    return (record for _, record in _decode_named(name or "record", enumerate(raws), kind, broken))
+
+
+def _decode_named(
+    name: str, raws: Iterable[tuple[K, msgspec.Raw]], kind: type, broken: list[Broken]
+) -> Iterator[tuple[K, Any]]:
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
-    for n, raw in enumerate(raws):
+    for key, raw in raws:
         try:
-            yield decoder.decode(raw)
+            yield key, decoder.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            broken.append(_describe(f"{name or 'record'}[{n}]", raw, error))
+            broken.append(_describe(f"{name}[{key}]", raw, error))
 
 
 def _describe(record: str, raw: msgspec.Raw, error: Exception) -> Broken:
@@ -180,7 +232,11 @@ def _describe(record: str, raw: msgspec.Raw, error: Exception) -> Broken:
         reason = f"its text is not UTF-8: byte 0x{error.object[error.start]:02x}"
     ident = fields.get("id", fields.get("question_id"))
     record = f"{record} (id {ident})" if isinstance(ident, int | str) else record
-    return Broken(record, name, found, reason[:1].lower() + reason[1:], fields)
+    return Broken(record, name, found, _lowered(reason), fields)
+
+
+def _lowered(reason: str) -> str:
+    return reason[:1].lower() + reason[1:]
 
 
 def _top(path: Path, buffer: memoryview, shape: Any) -> Any:
@@ -237,6 +293,9 @@ def _quote_not_a_number(buffer: memoryview) -> bytes | None:
 
 def _syntax_error(path: Path, buffer: memoryview, error: Exception) -> VlitError:
     text = str(error)
+    other = next((said for start, said in _OTHERS.items() if bytes(buffer[: len(start)]) == start), None)
+    if other is not None:
+        return VlitError(f"this is {other[0]}, not JSON", where=str(path), todo=other[1])
     if "truncated" in text:
         return VlitError(
             f"the JSON ends in the middle, after {len(buffer):,} bytes",
@@ -266,8 +325,12 @@ def _is_list(hint: Any) -> bool:
     return typing.get_origin(hint) is list
 
 
+def _is_mapping(hint: Any) -> bool:
+    return typing.get_origin(hint) is dict
+
+
 def _record_type(shape: Any) -> type:
-    return typing.cast(type, typing.get_args(shape)[0])
+    return typing.cast(type, typing.get_args(shape)[-1])
 
 
 def _loosened(shape: Any) -> Any:
@@ -275,11 +338,14 @@ def _loosened(shape: Any) -> Any:
     if _is_list(shape):
         return list[msgspec.Raw]
     hints = typing.get_type_hints(shape)
-    fields = [
-        (f.name, list[msgspec.Raw] if _is_list(hints[f.name]) else hints[f.name], *_default(f))
-        for f in msgspec.structs.fields(shape)
-    ]
+    fields = [(f.name, _raw(hints[f.name]), *_default(f)) for f in msgspec.structs.fields(shape)]
     return msgspec.defstruct(f"Raw{shape.__name__}", fields)
+
+
+def _raw(hint: Any) -> Any:
+    if _is_list(hint):
+        return list[msgspec.Raw]
+    return dict[str, msgspec.Raw] if _is_mapping(hint) else hint
 
 
 def _default(info: msgspec.structs.FieldInfo) -> tuple[Any, ...]:

@@ -52,16 +52,26 @@ class Photos:
             if (number := coco_id(name)) is not None:
                 self._by_id[number].append(path)
 
-    def find(self, file: str | None, image: str, hint: str = "") -> str:
+    def find(self, file: str | None, image: str, hint: str = "", alias: str | None = None) -> str:
         """The photo of an annotated image, as an absolute path or a URL.
 
         Args:
             file: File name of the annotation, possibly with sub folders that do not exist here.
             image: Id of the image; used where no file name is known.
             hint: The annotation file; of several photos of one name, the one is taken whose folder it names.
+            alias: Another name of the same photo, tried where there is none of the first.
 
         Raises:
             ImageProblem: When there is no such photo, several, or when the name leaves the image folder.
+        """
+        found = self.there(file, image, hint) or (alias is not None and self.there(alias, image, hint))
+        return found or self._expected(file or alias, image)
+
+    def there(self, file: str | None, image: str, hint: str = "") -> str | None:
+        """The photo like :meth:`find`, ``None`` where there is none.
+
+        Raises:
+            ImageProblem: When there are several, or when the name leaves the image folder.
         """
         if file is not None:
             if file in self.paths:  # the whole path of a photo in one of the folders
@@ -74,7 +84,7 @@ class Photos:
         number = coco_id(file) if file else image
         found = (file and self._by_name.get(PurePosixPath(file).name)) or self._by_id.get(number or "")
         if not found:
-            return self._expected(file, image)
+            return None
         if len(found) > 1:
             found = [path for path in found if PurePosixPath(path).parent.name in hint] or found
         if len(found) > 1:

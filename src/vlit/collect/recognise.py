@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,7 @@ class Outline:
 
     keys: tuple[str, ...] | None  #: None for a file that is a list; that list is called ""
     records: Mapping[str, frozenset[str]]
+    mappings: Mapping[str, frozenset[str]] = field(default_factory=dict)  #: first records' keys of mappings
 
     def __str__(self) -> str:
         if self.keys is None:
@@ -66,7 +67,25 @@ def _of_list(outline: Outline) -> Guess | None:
         return Guess("A-OKVQA questions", "aokvqa", "questions")
     if "conversations" in record:
         return Guess("training data in LLaVA's layout, which holds no annotations")
+    if {"coco_id", "flickr_id"} <= record:
+        return Guess("Visual Genome's list of images", "visual_genome", "image_data")
+    if {"objects", "relationships"} <= record and "image_id" in record:
+        return Guess("Visual Genome scene graphs, whose objects and relationships have files of their own")
+    if record & {"image_id", "id"}:
+        for key, what, option in _VISUAL_GENOME:
+            if key in record:
+                return Guess(f"Visual Genome {what}", "visual_genome", option)
     return None
+
+
+#: The list in each record, what it holds, the option that takes the file.
+_VISUAL_GENOME = (
+    ("objects", "objects", "objects"),
+    ("attributes", "attributes", "attributes"),
+    ("relationships", "relationships", "relationships"),
+    ("regions", "region descriptions", "regions"),
+    ("qas", "questions", "questions"),
+)
 
 
 def _of_object(outline: Outline) -> Guess | None:
