@@ -20,10 +20,20 @@ from vlit.collect.importer import Importer
 from vlit.collect.registry import IMPORTERS
 from vlit.formats.stage import FileConfig
 from vlit.generate.config import AdaptConfig
+from vlit.generate.instruct.config import InstructConfig
+from vlit.generate.instruct.recipe import (
+    CluesConfig,
+    ExamplesConfig,
+    PromptRecipe,
+    ReplyConfig,
+    SamplingConfig,
+)
 from vlit.generate.tasks import TASKS
 from vlit.run.folder import TABLES
 from vlit.run.recipe import STAGES, Head, parse_recipe
+from vlit.run.stage import Config
 from vlit.select.gates import Gate
+from vlit.teacher.config import BatchConfig, BudgetConfig, EndpointConfig, PriceConfig, TeacherConfig
 
 DOCS = REPOSITORY / "docs"
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
@@ -34,6 +44,17 @@ LISTED: dict[str, type[pydantic.BaseModel]] = {
     "All keys of a recipe": Head,
     "Every source": Importer,
     "adapt": AdaptConfig,
+    "teacher": TeacherConfig,
+    "An endpoint": EndpointConfig,
+    "A price": PriceConfig,
+    "A budget": BudgetConfig,
+    "Batch files": BatchConfig,
+    "instruct": InstructConfig,
+    "An instruction recipe": PromptRecipe,
+    "Clues": CluesConfig,
+    "Examples": ExamplesConfig,
+    "A reply": ReplyConfig,
+    "Sampling": SamplingConfig,
     "A gate": Gate,
     "A file": FileConfig,
     **{n: STAGES.load(n).Config for n in ("collect", "load", "select", "report")},
@@ -59,7 +80,7 @@ def written(field: pydantic.fields.FieldInfo) -> str:
     if field.is_required():
         return "required"
     value: Any = field.get_default(call_default_factory=True)
-    if value in (None, "", ()) or value == {}:
+    if value in (None, "", ()) or value == {} or isinstance(value, Config):
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

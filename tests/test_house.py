@@ -17,6 +17,7 @@ FLOORS = (
     "select",
     "assess",
     "generate",
+    "teacher",
     "collect",
     "formats",
     "run",

@@ -14,7 +14,7 @@ COMMANDS = {
     "demo": ("vlit.cli.demo:command", "the main job on 44 real photos: instruction set and report"),
     "run": ("vlit.cli.run:command", "run a recipe; what is done already is skipped"),
     "collect": ("vlit.cli.collect:command", "photos and annotations to scenes"),
-    "generate": ("vlit.cli.stages:generate", "scenes to instruction samples"),
+    "generate": ("vlit.cli.generate:command", "scenes to instruction samples"),
     "assess": ("vlit.cli.stages:assess", "samples to scores"),
     "select": ("vlit.cli.stages:select", "scores to verdicts and the selected samples"),
     "export": ("vlit.cli.stages:export", "selected samples to a training-data file"),

@@ -41,14 +41,16 @@ set_option = click.option(
 )
 
 
-def run_recipe(recipe: Recipe, path: Path, workers: int | None, until: str | None = None) -> RunFolder:
+def run_recipe(
+    recipe: Recipe, path: Path, workers: int | None, until: str | None = None, *, again: str | None = None
+) -> RunFolder:
     """Run a recipe in a run folder with progress bars; prints what came of it and where the results are."""
     from vlit.cli.summary import show_summary
 
     folder = RunFolder(path)
     started = time.monotonic()
     with Bars(console) as bars:
-        execute(recipe, folder, workers=workers, progress=bars, until=until)
+        execute(recipe, folder, workers=workers, progress=bars, until=until, again=again)
     seconds = time.monotonic() - started
     console.print(f"[bold]{escape(str(folder.path))}[/] [dim]({seconds:.1f} s)[/]")
     show_summary([stage for stage in recipe.stages if until in (None, stage.name)], folder)
@@ -76,15 +78,30 @@ def _todo(step: StagePlan, folder: RunFolder, coming: Mapping[str, str]) -> str:
     return "[bold]run[/]" + (f": {expected}" if expected else "") + parts
 
 
-def run_stage(stage: str, run: Path, overrides: Iterable[str], workers: int | None) -> RunFolder:
+def run_stage(
+    stage: str, run: Path, overrides: Iterable[str], workers: int | None, *, again: bool = False
+) -> RunFolder:
     """Run one stage, and whatever before it is not done, in an existing run folder.
 
-    The stage is added to the run's recipe where it is not there; stages after it are left for a later command.
+    Stages after it are left for a later command. With ``again`` it is run also where it is complete.
     """
+    recipe = stage_recipe(stage, run, overrides)
+    return run_recipe(recipe, run, workers, until=stage, again=stage if again else None)
+
+
+def stage_recipe(stage: str, run: Path, overrides: Iterable[str]) -> Recipe:
+    """The recipe of an existing run, with the stage added to it where it is not there."""
     values, base = kept_recipe(RunFolder(run))
     values.setdefault(stage, None)
-    recipe = parse_recipe(dump(values), base=base, where=str(run / "recipe.yaml"), overrides=overrides)
-    return run_recipe(recipe, run, workers, until=stage)
+    return parse_recipe(dump(values), base=base, where=str(run / "recipe.yaml"), overrides=overrides)
+
+
+def run_before(stage: str, recipe: Recipe, path: Path, workers: int | None) -> RunFolder:
+    """Run what comes before a stage."""
+    names = [s.name for s in recipe.stages]
+    if names.index(stage):
+        run_recipe(recipe, path, workers, until=names[names.index(stage) - 1])
+    return RunFolder(path)
 
 
 def short_path(path: str | Path) -> str:

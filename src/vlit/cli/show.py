@@ -23,16 +23,27 @@ _ROLES = {"user": "cyan", "assistant": "green", "system": "yellow"}
 @click.option("--run", type=click.Path(path_type=Path), help="Run folder; by default the one that ran last.")
 @runs_option
 def command(id: str, run: Path | None, runs: Path) -> None:
-    """Show the sample (or scene) ID: its text, scores, verdict, and the annotations that it was made from."""
+    """Show the sample, scene or exchange ID: its text, scores, verdict, and what it was made from.
+
+    An exchange is shown with all its requests and raw replies; the quarantine names those that gave nothing.
+    """
     folder = RunFolder(run or _latest(runs)).check()
     sample = next(folder.samples.find(id=id), None)
     if sample is not None:
         _show_sample(sample, folder)
         return
+    row = next(folder.exchanges.find(id=id), None)
+    if row is not None:
+        from vlit.cli.exchange import show_exchange
+
+        show_exchange(row, folder)
+        return
     scene = next(folder.scenes.find(id=id), None)
     if scene is None:
         raise VlitError(
-            f"no sample or scene {id!r}", where=str(folder.path), todo=nearest(id, _some_ids(folder, id))
+            f"no sample, scene or exchange {id!r}",
+            where=str(folder.path),
+            todo=nearest(id, _some_ids(folder, id)),
         )
     _show_scene(scene)
 
@@ -72,6 +83,8 @@ def _show_sample(sample: Sample, folder: RunFolder) -> None:
     _line("made by", escape(made))
     for template in origin.templates:
         _line("", f"[dim]{escape(template)}[/]")
+    if origin.teacher:
+        _line("teacher", f"{escape(origin.teacher)} [dim](vlit show {escape(sample.id.rpartition('/')[0])})[/]")
     _line("licence", escape(origin.licence or "unknown"))
     for scene_id in origin.scenes:
         for scene in folder.scenes.find(id=scene_id):

@@ -1,4 +1,4 @@
-"""``vlit generate | assess | select | export | report``: one stage in an existing run folder."""
+"""``vlit assess | select | export | report``: one stage in an existing run folder."""
 
 from __future__ import annotations
 
@@ -20,11 +20,6 @@ def _stage_command(stage: str, help: str, example: str) -> click.Command:
     return command
 
 
-generate = _stage_command(
-    "generate",
-    "Write instruction samples from the scenes of the run folder RUN.",
-    "vlit generate runs/mine --set generate.adapt.answers=short",
-)
 assess = _stage_command(
     "assess",
     "Score the samples of the run folder RUN with all indicators that need no weights.",

@@ -1,32 +1,74 @@
-"""The stage "generate": scenes in, samples out."""
+"""The stage "generate": scenes in, samples out, by annotation adaption, by a teacher, or by both."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pydantic
 
 from vlit.data.errors import VlitError
+from vlit.data.exchange import Exchange
+from vlit.data.sample import Sample
 from vlit.data.scene import Scene
 from vlit.data.score import Quarantined, commonest
 from vlit.data.store import part_key, read_part
 from vlit.generate import statistics as stats
 from vlit.generate.adapt import Adapter, load_pools
 from vlit.generate.config import AdaptConfig
+from vlit.generate.instruct.config import InstructConfig
+from vlit.generate.instruct.exchange import Exchanging
+from vlit.generate.instruct.instructor import Instructor
+from vlit.generate.instruct.marked import with_marked_image
+from vlit.generate.instruct.recipe import load_prompt
+from vlit.generate.instruct.rewrite import REWRITE, Rewriter
+from vlit.generate.instruct.unit import Asker
 from vlit.generate.statistics import Statistics
 from vlit.generate.tasks import TASKS
 from vlit.generate.templates import Pools
 from vlit.run.folder import RunFolder
-from vlit.run.stage import Config, Output, Shard, Stage
+from vlit.run.progress import Progress
+from vlit.run.stage import Config, Output, Setting, Shard, Stage
+from vlit.teacher.journal import Journal, JournalView
 
 
 class GenerateConfig(Config):
-    """How samples are made. Other ways to make them stand beside ``adapt``."""
+    """How samples are made: by annotation adaption where nothing is said, else by what is named."""
 
-    adapt: AdaptConfig = pydantic.Field(default_factory=AdaptConfig)
+    adapt: AdaptConfig | None = None
+    instruct: InstructConfig | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _adapts_by_default(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and (values.get("instruct") is None or "adapt" in values):
+            return {**values, "adapt": {} if values.get("adapt") is None else values["adapt"]}
+        return values
+
+    @pydantic.model_validator(mode="after")
+    def _rewrites_what_is_used(self) -> Self:
+        made = self.adapt.tasks if self.adapt else {}
+        unused = [task for task in (self.instruct.rewrite if self.instruct else ()) if task not in made]
+        if unused:
+            raise ValueError(
+                f"instruct.rewrite names {unused[0]!r}, which adapt does not make: add it to `adapt.tasks`"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What all shards need."""
+
+    journal: Path
+    marked: Path
+    adapting: tuple[Statistics, Pools] | None
+    instructor: Instructor | None
+    threshold: int | None  #: of scenes that are asked about
+    rewriter: Rewriter | None
 
 
 class GenerateStage(Stage[GenerateConfig]):
@@ -34,53 +76,139 @@ class GenerateStage(Stage[GenerateConfig]):
 
     name = "generate"
     reads = ("scenes",)
-    writes = ("samples",)
-    code = ("vlit.generate", "vlit.language", "vlit.data")
+    writes = ("exchanges", "samples")
+    code = ("vlit.generate", "vlit.teacher", "vlit.language", "vlit.data")
     Config = GenerateConfig
 
-    def _adapt(self) -> AdaptConfig:
-        config = self.config.adapt
-        return (
-            config.model_copy(update={"pools": self.setting.resolve(config.pools)}) if config.pools else config
-        )
+    def __init__(self, config: GenerateConfig, setting: Setting) -> None:
+        super().__init__(config, setting)
+        self._adapt, self._instruct = config.adapt, config.instruct
+        if self._instruct is not None and setting.teacher is None:
+            raise VlitError(
+                "generate.instruct needs a teacher, and the recipe names none",
+                where="generate.instruct",
+                todo="add `teacher: {model: NAME, endpoints: [{url: ...}]}`, or `teacher: none` to go without",
+            )
+        if self._instruct is not None and setting.teacher == "none":
+            self._instruct, self._adapt = None, self._adapt or AdaptConfig()
+        if self._adapt is not None and self._adapt.pools:
+            pools = setting.resolve(self._adapt.pools)
+            self._adapt = self._adapt.model_copy(update={"pools": pools})
+
+    def instructor(self) -> Instructor | None:
+        """All instruction recipes, read and checked; ``None`` where no teacher is asked."""
+        if self._instruct is None:
+            return None
+        return Instructor(self._instruct, self.setting.teacher, self.setting.seed, self.setting.base)
+
+    def journal(self, run: RunFolder) -> Path:
+        """Folder of the teacher's journal."""
+        named = None if self._instruct is None else self.setting.teacher.journal
+        return run.path / "journal" if named is None else Path(self.setting.resolve(named))
 
     def names(self) -> dict[str, list[str]]:
         """The tasks of its samples."""
-        return {"samples": list(self.config.adapt.tasks)}
+        instructor = self.instructor()
+        asked = [prompt.recipe.task for prompt in instructor.prompts] if instructor else []
+        return {"samples": [*(self._adapt.tasks if self._adapt else ()), *asked]}
 
-    def outside(self) -> Iterable[str]:
-        """Digests of the user's own pools.
+    def outside(self) -> Iterator[str]:
+        """Digests of the user's own pools and of the instruction recipes; whom to ask and for how much.
+
+        How fast a teacher is asked, and where, makes no difference to the samples.
 
         Raises:
-            VlitError: When there is no such folder.
+            VlitError: When there is no such folder or recipe.
         """
-        pools = self._adapt().pools
+        pools = self._adapt.pools if self._adapt else None
         if pools and not Path(pools).is_dir():
             raise VlitError("there is no folder of pools", where=pools, todo="create it, or remove `pools`")
         for path in sorted(Path(pools).glob("*.y*ml")) if pools else ():
             yield f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+        if instructor := self.instructor():
+            prompts = instructor.prompts + ([rewriter.asker.prompt] if (rewriter := self._rewriter()) else [])
+            yield from (f"{prompt.name}:{prompt.version}" for prompt in prompts)
+            yield self.setting.teacher.model_dump_json(
+                include={"model", "budget", "extra", "journal", "longest_side"}
+            )
+        elif self.config.instruct is not None:
+            yield "teacher: none"
 
     def plugins(self) -> Iterable[str]:
         """Packages of tasks that are not ours."""
-        return TASKS.packages(self.config.adapt.tasks)
+        return TASKS.packages(self._adapt.tasks if self._adapt else ())
 
-    def prepare(self, run: RunFolder) -> tuple[Statistics, Pools]:
-        """Statistics of all scenes, and the pools, checked before any work starts."""
-        config = self._adapt()
-        pools = load_pools(config.make_tasks(), Path(config.pools) if config.pools else None)
-        return stats.of_parts(run.scenes.parts()), pools
+    def prepare(self, run: RunFolder) -> _Context:
+        """Statistics of all scenes, pools and recipes, checked before any work starts."""
+        adapting = None
+        if self._adapt is not None:
+            pools = load_pools(self._adapt.make_tasks(), Path(self._adapt.pools) if self._adapt.pools else None)
+            adapting = stats.of_parts(run.scenes.parts()), pools
+        instructor = self.instructor()
+        threshold = instructor.threshold(run.scenes.ids()) if instructor else None
+        return _Context(
+            self.journal(run), run.path / "marked", adapting, instructor, threshold, self._rewriter()
+        )
+
+    def _rewriter(self) -> Rewriter | None:
+        """Of the pools, where the recipe asks for it."""
+        if self._instruct is None or not self._instruct.rewrite:
+            return None
+        prompt = load_prompt(REWRITE, self.setting.base)
+        return Rewriter(Asker(prompt, self.setting.teacher, self.setting.seed), self._instruct.rewrite)
+
+    def again(self, run: RunFolder) -> None:
+        """Let the journal forget what the teacher gave no reply to."""
+        if self._instruct is not None:
+            with Journal(self.journal(run)) as journal:
+                journal.retry()
+
+    def ask(self, run: RunFolder, context: _Context, progress: Progress) -> None:
+        """Fill the journal with what the recipes want to know of all scenes."""
+        instructor, rewriter = context.instructor, context.rewriter
+        if instructor is None:
+            return
+        from vlit.generate.instruct.ask import ask
+
+        def exchanges() -> Iterator[Exchanging]:
+            if rewriter is not None and context.adapting is not None:
+                yield from rewriter.exchanges(context.adapting[1])
+            for scene in run.scenes:
+                if instructor.chosen(scene, context.threshold):
+                    yield from instructor.exchanges(scene)
+
+        ask(self.setting.teacher, exchanges, context.journal, progress)
 
     def shards(self, run: RunFolder) -> list[Shard]:
         """One for each part of the scenes."""
         return [Shard(part_key(path), str(path)) for path in run.scenes.parts()]
 
-    def work(self, shard: Shard, context: Any) -> Output:
+    def work(self, shard: Shard, context: _Context) -> Output:
         """Samples of one part."""
-        statistics, pools = context
-        adapter = Adapter(self._adapt(), statistics, self.setting.seed, pools)
         scenes = read_part(Path(shard.payload), Scene)
+        samples: list[Sample] = []
+        exchanges: list[Exchange] = []
         lost: list[Quarantined] = []
-        return Output({"samples": [s for scene in scenes for s in adapter.samples(scene, lost)]}, lost)
+        adapter = None
+        if context.adapting is not None and self._adapt is not None:
+            statistics, pools = context.adapting
+            if context.rewriter is not None:
+                pools, *_ = context.rewriter.richer(pools, JournalView(context.journal))
+            adapter = Adapter(self._adapt, statistics, self.setting.seed, pools)
+        instructor, journal = context.instructor, JournalView(context.journal)
+        for scene in scenes:
+            if adapter is not None:
+                samples += adapter.samples(scene, lost)
+            if instructor is not None and instructor.chosen(scene, context.threshold):
+                for outcome in instructor.outcomes(scene, journal):
+                    exchanges += outcome.exchanges
+                    marked = (with_marked_image(s, context.marked, lost) for s in outcome.samples)
+                    samples += [sample for sample in marked if sample is not None]
+                    lost += outcome.quarantine
+        tables: dict[str, Any] = {"samples": samples}
+        if instructor is not None:
+            tables["exchanges"] = exchanges
+        return Output(tables, lost)
 
     def finish(self, run: RunFolder) -> Output:
         """Stop where no sample came of it, and say why.
@@ -95,4 +223,9 @@ class GenerateStage(Stage[GenerateConfig]):
                 where="generate",
                 todo="give captions (English, five words or more), boxes with labels, or answered questions",
             )
-        return Output()
+        rewriter = self._rewriter()
+        if rewriter is None or self._adapt is None:
+            return Output()
+        pools = load_pools(self._adapt.make_tasks(), Path(self._adapt.pools) if self._adapt.pools else None)
+        _, rows, lost = rewriter.richer(pools, JournalView(self.journal(run)))
+        return Output({"exchanges": rows}, lost)

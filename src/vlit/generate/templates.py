@@ -162,5 +162,10 @@ def _templates(item: Any, task: str, group: str, where: str) -> list[Template]:
             where=f"{where}: {group}",
             todo="put quotes around a text that begins with a slot or holds a colon",
         )
-    digest = hashlib.blake2b(item.encode(), digest_size=4).hexdigest()
-    return [Template(f"{task}/{group}/{digest}", item.strip())] * weight
+    return [template_of(task, group, item)] * weight
+
+
+def template_of(task: str, group: str, text: str) -> Template:
+    """The template of a wording."""
+    digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+    return Template(f"{task}/{group}/{digest}", text.strip())

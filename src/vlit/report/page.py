@@ -22,6 +22,7 @@ from vlit.report.quarantine import Quarantine
 from vlit.report.recipe import Origin
 from vlit.report.shown import Gathered, Shown
 from vlit.report.story import flow, lead, tiles
+from vlit.report.teacher import Teaching
 from vlit.report.totals import Totals
 
 _FILES = Path(__file__).parent / "template"
@@ -45,6 +46,7 @@ class Content:
     kept_examples: Sequence[Shown] = ()
     dropped_examples: Sequence[Shown] = ()
     photos: Mapping[str, Photo] = field(default_factory=dict)
+    teaching: Teaching = field(default_factory=Teaching)
     quarantine: Quarantine = field(default_factory=Quarantine)
     origin: Origin = field(default_factory=Origin)
     data: Mapping[str, Any] = field(default_factory=dict)  #: see :func:`vlit.report.payload.payload`

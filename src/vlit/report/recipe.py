@@ -38,7 +38,7 @@ def origin(run: RunFolder) -> Origin:
         seed=record.seed if record.stages else None,
         versions=record.versions,
         stages=tuple(stages),
-        gates=_gates(text, run.path) if text else {},
+        gates=_gates(text, Path(record.base or run.path)) if text else {},
     )
 
 

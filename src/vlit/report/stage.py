@@ -20,6 +20,7 @@ from vlit.report.photos import embed
 from vlit.report.quarantine import quarantine
 from vlit.report.recipe import origin
 from vlit.report.shown import Shown, gather
+from vlit.report.teacher import teaching
 from vlit.report.totals import totals
 from vlit.run import stage
 from vlit.run.folder import RunFolder
@@ -43,6 +44,7 @@ class ReportStage(stage.Stage[ReportConfig]):
     name: ClassVar[str] = "report"
     reads: ClassVar[tuple[str, ...]] = (
         "scenes",
+        "exchanges",
         "samples",
         "scores",
         "set_scores",
@@ -94,6 +96,7 @@ def content(run: RunFolder, config: ReportConfig) -> Content:
         kept_examples=[by_id[name] for name in kept],
         dropped_examples=[by_id[name] for name in dropped],
         photos=photos,
+        teaching=teaching(run),
         quarantine=quarantine(run),
         origin=made,
         data=payload(gathered, photos, scores, choice.samples),

@@ -23,7 +23,7 @@ from vlit.run.progress import Progress
 from vlit.run.recipe import Recipe
 from vlit.run.record import StageRecord, read_record, write_record
 from vlit.run.stage import Output, Shard, Stage
-from vlit.run.tidy import drop_outdated, refuse_leftovers, remove_half_written, remove_stale, unfinish
+from vlit.run.tidy import drop_outdated, refuse_leftovers, remove_half_written, remove_stale, undo, unfinish
 
 #: Key of the parts that ``finish`` writes.
 SET_KEY = "set"
@@ -106,6 +106,7 @@ def execute(
     workers: int | None = None,
     progress: Progress | None = None,
     until: str | None = None,
+    again: str | None = None,
 ) -> None:
     """Run what is not done yet.
 
@@ -115,6 +116,7 @@ def execute(
         workers: Processes; all cores by default.
         progress: Told of everything that happens; silent by default.
         until: The last stage to run; all by default.
+        again: A stage to run also where it is complete; failures that it remembers are forgotten.
 
     Raises:
         VlitError: When the folder is in use or cannot be written, the disk is full, or a stage cannot go on.
@@ -131,6 +133,10 @@ def execute(
         log = RunLog(run.log)
         log.event("run started", name=recipe.name, seed=recipe.seed, workers=workers, version=vlit.__version__)
         remove_half_written(run)
+        for stage in recipe.stages:
+            if stage.name == again:
+                undo(stage, recipe, run)
+                stage.again(run)
         steps = _plan(recipe, run, prints)
         for place, step in enumerate(steps, start=1):
             if step.state == "complete":

@@ -68,9 +68,9 @@ class Setting:
 class Stage(ABC, Generic[C]):
     """One step of a run. Subclasses declare the class variables and write ``shards`` and ``work``.
 
-    The engine calls ``prepare``, ``ask`` and ``shards`` once in the parent process, ``work`` for each shard in a
-    worker process, and ``finish`` once at the end. Everything must depend on config, seed and input tables alone:
-    a killed run is continued at the first missing part and has to end with the same bytes.
+    The engine calls ``prepare``, ``ask`` and ``shards`` once in the parent process, ``work`` for each shard in
+    a worker process, and ``finish`` once at the end. Everything must depend on config, seed and input tables
+    alone: a killed run is continued at the first missing part and has to end with the same bytes.
     """
 
     name: ClassVar[str]  #: key in the recipe
@@ -110,9 +110,12 @@ class Stage(ABC, Generic[C]):
     def ask(self, run: RunFolder, context: Any, progress: Progress) -> None:
         """Put questions to the world outside, before the work on them starts. Once, in the parent process.
 
-        What it is told has to be kept in a journal, where ``work`` finds it: so that ``work`` depends on what is
-        on the disk alone, and a killed run pays for nothing twice.
+        What it is told has to be kept in a journal, where ``work`` finds it: so that ``work`` depends on what
+        is on the disk alone, and a killed run pays for nothing twice.
         """
+
+    def again(self, run: RunFolder) -> None:
+        """Forget failures that were kept outside the tables, since a user wants to try again."""
 
     @abstractmethod
     def shards(self, run: RunFolder) -> Iterable[Shard]:

@@ -59,6 +59,15 @@ def unfinish(stage: Stage[Any], recipe: Recipe, run: RunFolder, print_: str) -> 
     _forget(stage.name, recipe, run)
 
 
+def undo(stage: Stage[Any], recipe: Recipe, run: RunFolder) -> None:
+    """Remove everything that a stage has made, so that it is run again."""
+    done = read_record(run.record).stages.get(stage.name)
+    if done is not None:
+        _forget(stage.name, recipe, run)
+        _remove_files(done, run)
+    remove_stale(stage, run, "none")
+
+
 def drop_outdated(stage: Stage[Any], recipe: Recipe, run: RunFolder, print_: str) -> None:
     """Remove what a later stage made of tables that have changed, also where it is not run again now."""
     done = read_record(run.record).stages.get(stage.name)

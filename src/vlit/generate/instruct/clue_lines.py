@@ -115,7 +115,8 @@ class SceneLines:
             elif several:
                 subject, are = f"some {nouns.kind(label)}", nouns.kind_is(label)
             else:
-                subject = nouns.singular(label)
+                alone = self.view.is_one(label) and nouns.countable(label)
+                subject = f"the {nouns.bare(label)}" if alone else nouns.singular(label)
                 are = nouns.kind_is(label) if subject.startswith("some ") else "is"
             text = self.say(
                 "attributes", "line", things=nouns.capital(subject), are=are, attributes=nouns.join(words)

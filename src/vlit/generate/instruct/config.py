@@ -1,0 +1,43 @@
+"""``generate.instruct`` of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import pydantic
+
+from vlit.run.stage import Config
+
+
+class InstructConfig(Config):
+    """What a teacher writes."""
+
+    recipes: Mapping[str, Mapping[str, Any]] = pydantic.Field(
+        {},
+        description="instruction recipes, by name or by the path of a YAML file; each with keys to change",
+    )
+    scenes: int | None = pydantic.Field(
+        None, ge=1, description="ask about this many scenes, drawn by the seed; by default about all"
+    )
+
+    rewrite: tuple[str, ...] = pydantic.Field(
+        (), description="tasks of `adapt` whose instructions are reworded, so that their pools grow"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.recipes and not self.rewrite:
+            raise ValueError("name at least one recipe: `recipes: [llava_conversation]`; or tasks to `rewrite`")
+        return self
+
+    @pydantic.field_validator("recipes", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [value]
+        if isinstance(value, list | tuple):
+            value = dict.fromkeys(value)
+        if isinstance(value, Mapping):
+            value = {name: changes or {} for name, changes in value.items()}
+        return value

@@ -1,0 +1,104 @@
+"""All instruction recipes of a run: what they ask of a scene, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vlit.data.exchange import Exchange
+from vlit.data.scene import Scene
+from vlit.data.seeds import draw
+from vlit.generate.instruct.config import InstructConfig
+from vlit.generate.instruct.drive import replay
+from vlit.generate.instruct.exchange import Exchanging, Outcome, exchange
+from vlit.generate.instruct.recipe import Prompt, PromptRecipe, load_prompt
+from vlit.generate.instruct.unit import Asker
+from vlit.run.recipe import checked
+from vlit.teacher.config import TeacherConfig
+from vlit.teacher.journal import JournalView
+
+
+class Instructor:
+    """All instruction recipes of a run.
+
+    Args:
+        config: Which recipes, and about how many scenes.
+        teacher: Whom to ask.
+        seed: Of the run.
+        base: Folder that paths of recipes are relative to.
+    """
+
+    def __init__(self, config: InstructConfig, teacher: TeacherConfig, seed: int, base: Path) -> None:
+        self.config, self.teacher, self.seed = config, teacher, seed
+        self.prompts = load_prompts(config, base)
+        self.askers = [Asker(prompt, teacher, seed) for prompt in self.prompts]
+
+    def exchanges(self, scene: Scene) -> Iterator[Exchanging]:
+        """What is to be asked about one scene, recipe by recipe."""
+        for asker in self.askers:
+            for unit in asker.units(scene):
+                yield exchange(asker, unit)
+
+    def outcomes(self, scene: Scene, journal: JournalView) -> Iterator[Outcome]:
+        """What came of each exchange about one scene, with the tokens that it took."""
+        seen: set[str] = set()  # exchanges share requests: tokens are counted with the first
+        for exchanging in self.exchanges(scene):
+            outcome = replay(exchanging, journal)
+            outcome.exchanges = [_with_tokens(row, journal, seen) for row in outcome.exchanges]
+            yield outcome
+
+    def threshold(self, ids: Iterable[str]) -> int | None:
+        """Scenes whose draw is not above it are asked about; ``None`` for all."""
+        if self.config.scenes is None:
+            return None
+        drawn = sorted(self._draw(scene) for scene in ids)
+        return drawn[min(self.config.scenes, len(drawn)) - 1] if drawn else None
+
+    def chosen(self, scene: Scene, threshold: int | None) -> bool:
+        """Whether a scene is asked about."""
+        return threshold is None or self._draw(scene.id) <= threshold
+
+    def _draw(self, scene: str) -> int:
+        return draw(self.seed, scene, "instruct")
+
+
+def load_prompts(config: InstructConfig, base: Path) -> list[Prompt]:
+    """The recipes with their changes.
+
+    Raises:
+        VlitError: When there is none of a name, or a key or value of one is wrong.
+    """
+    return [_changed(load_prompt(name, base), changes) for name, changes in config.recipes.items()]
+
+
+def _changed(prompt: Prompt, changes: Mapping[str, Any]) -> Prompt:
+    if not changes:
+        return prompt
+    values = _merged(prompt.recipe.model_dump(exclude_unset=True), changes)
+    recipe = checked(PromptRecipe, values, f"generate.instruct.recipes.{prompt.name}")
+    return Prompt(prompt.name, recipe, prompt.folder)
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with changes at any depth."""
+    merged = dict(values)
+    for key, change in changes.items():
+        old = merged.get(key)
+        merged[key] = (
+            _merged(old, change) if isinstance(old, Mapping) and isinstance(change, Mapping) else change
+        )
+    return merged
+
+
+def _with_tokens(row: Exchange, journal: JournalView, seen: set[str]) -> Exchange:
+    new = [key for key in row.requests if key not in seen]
+    seen.update(new)
+    usages = [journal.usage(key) for key in new]
+    return msgspec.structs.replace(
+        row,
+        prompt_tokens=sum(usage.prompt for usage in usages),
+        completion_tokens=sum(usage.completion for usage in usages),
+    )

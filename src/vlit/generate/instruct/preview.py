@@ -1,0 +1,90 @@
+"""What would be asked, at what cost at most; nothing is sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from vlit.data.scene import Scene
+from vlit.generate.instruct.exchange import Wanted, exchange
+from vlit.generate.instruct.instructor import Instructor
+from vlit.generate.instruct.unit import Asker, Unit
+from vlit.teacher.message import Text
+
+#: Characters of English to a token, for estimates alone.
+_CHARACTERS = 4.0
+
+
+@dataclass
+class Estimate:
+    """What one recipe asks of all scenes, when every reply is right at once."""
+
+    requests: int = 0
+    replies: int = 0
+    passed_over: int = 0  #: scenes or regions that lack the clues that it needs
+    characters: int = 0  #: of the prompts
+    pictures: int = 0
+    most_completion: int = 0  #: tokens, if every reply is as long as it may be
+
+    def prompt_tokens(self, picture: int) -> int:
+        """About how many; ``picture`` is what a picture counts."""
+        return int(self.characters / _CHARACTERS) + self.pictures * picture
+
+
+@dataclass
+class Preview:
+    """The first requests of each recipe, and what all of them are."""
+
+    first: dict[str, list[Wanted]] = field(default_factory=dict)
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+
+
+def preview(instructor: Instructor, scenes: Iterable[Scene], number: int) -> Preview:
+    """Look at what would be asked.
+
+    Args:
+        instructor: The recipes.
+        scenes: All of them are counted.
+        number: How many requests of each recipe are kept.
+    """
+    seen = Preview(
+        {asker.prompt.name: [] for asker in instructor.askers},
+        {asker.prompt.name: Estimate() for asker in instructor.askers},
+    )
+    for scene in scenes:
+        for asker in instructor.askers:
+            estimate, first = seen.estimates[asker.prompt.name], seen.first[asker.prompt.name]
+            for unit in asker.units(scene):
+                wanted = list(_first_of(asker, unit))
+                estimate.passed_over += not wanted
+                for want in wanted:
+                    _add(estimate, want)
+                first += islice(wanted, number - len(first))
+    return seen
+
+
+def _first_of(asker: Asker, unit: Unit) -> Iterator[Wanted]:
+    """The first request of each generation; generations that share one count once."""
+    exchanging = exchange(asker, unit)
+    seen: Counter[str] = Counter()
+    try:
+        wanted = next(exchanging)
+        while True:
+            if not seen[wanted.request.key]:
+                yield wanted
+            seen[wanted.request.key] += 1
+            wanted = exchanging.send(None)
+    except StopIteration:
+        return
+
+
+def _add(estimate: Estimate, want: Wanted) -> None:
+    parts = [part for message in want.request.messages for part in message.parts]
+    words = [len(part.text) for part in parts if isinstance(part, Text)]
+    estimate.requests += 1
+    estimate.replies += want.n
+    estimate.characters += sum(words)
+    estimate.pictures += len(parts) - len(words)
+    estimate.most_completion += want.n * want.request.sampling.max_tokens

@@ -1,0 +1,145 @@
+"""What is asked about: a scene, or one marked region of it; and the messages that ask."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import orjson
+
+from vlit.data.boxes import Box
+from vlit.data.scene import Image, Scene
+from vlit.data.seeds import rng
+from vlit.generate.instruct.clues import Clues, render
+from vlit.generate.instruct.pools import Example, load_examples, load_instructions
+from vlit.generate.instruct.recipe import Prompt
+from vlit.generate.instruct.replies import wording
+from vlit.teacher.config import TeacherConfig
+from vlit.teacher.message import Message, Picture, Request, Sampling
+
+#: Share of the image that a region may cover: a smaller one is not seen, a bigger one is the image.
+_REGION = (0.01, 0.8)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One thing to ask about."""
+
+    id: str  #: ``scene/recipe``, or ``scene/recipe/r0`` for a region
+    scene: Scene
+    region: Box | None = None
+    evidence: str | None = None  #: id of the annotation that the region comes from
+
+
+class Asker:
+    """Everything that turns scenes into requests by one prompt.
+
+    Args:
+        prompt: The recipe.
+        teacher: Whom to ask; the model is part of a request.
+        seed: Of the run.
+    """
+
+    def __init__(self, prompt: Prompt, teacher: TeacherConfig, seed: int) -> None:
+        self.prompt, self.recipe, self.teacher, self.seed = prompt, prompt.recipe, teacher, seed
+        self._extra = orjson.dumps(dict(teacher.extra), option=orjson.OPT_SORT_KEYS).decode()
+        self._format = wording(self.recipe.reply)
+
+    @cached_property
+    def _examples(self) -> list[Example]:
+        wanted = self.recipe.examples
+        return load_examples(self.prompt.find(wanted.pool)) if wanted else []
+
+    @cached_property
+    def instructions(self) -> list[str]:
+        """The pool that the question of a ``text`` reply is drawn from."""
+        wanted = self.recipe.instructions
+        return load_instructions(self.prompt.find(wanted)) if wanted else []
+
+    @property
+    def draws_examples(self) -> bool:
+        """Whether each call has examples of its own."""
+        return self.recipe.examples is not None and self.recipe.examples.draw is not None
+
+    def units(self, scene: Scene) -> Iterator[Unit]:
+        """The scene, or each of a few regions of it."""
+        name = f"{scene.id}/{self.prompt.name}"
+        if not self.recipe.region:
+            yield Unit(name, scene)
+            return
+        area = max(scene.image.width * scene.image.height, 1)
+        places = [(r.box, r.id) for r in scene.regions] + [(o.box, o.id) for o in scene.objects if not o.crowd]
+        found = [place for place in places if _REGION[0] <= place[0].area / area <= _REGION[1]]
+        random = rng(self.seed, name)
+        chosen = random.sample(found, min(len(found), self.recipe.regions_per_scene))
+        for n, (box, evidence) in enumerate(chosen):
+            yield Unit(f"{name}/r{n}", scene, box, evidence)
+
+    def clues(self, unit: Unit, most: int | None = None) -> Clues:
+        """What the teacher is told of the scene; ``most`` characters where a server wants it shorter."""
+        return render(
+            unit.scene,
+            self.recipe.clues,
+            rng(self.seed, unit.id, "clues"),
+            most=most,
+            region=unit.region,
+        )
+
+    def instruction(self, unit: Unit, generation: int) -> str:
+        """The instruction that a ``text`` reply answers, drawn from the pool; empty where there is none."""
+        pool = self.instructions
+        return rng(self.seed, unit.id, str(generation), "instruction").choice(pool) if pool else ""
+
+    def messages(self, unit: Unit, generation: int, clues: Clues) -> tuple[Message, ...]:
+        """System message, examples, and what is asked."""
+        instruction = self.instruction(unit, generation)
+        system = self._filled(self.recipe.system, "", instruction)
+        asked = self._filled(self.recipe.ask, clues.text, instruction)
+        shown: list[Message] = []
+        for example in self._drawn(unit, generation):
+            shown.append(Message.of("user", self._filled(self.recipe.ask, example.clues, instruction)))
+            shown.append(Message.of("assistant", example.reply))
+        return (Message.of("system", system), *shown, Message.of("user", asked, *self._pictures(unit)))
+
+    def request(self, messages: tuple[Message, ...]) -> Request:
+        """The messages with model and sampling."""
+        drawn = self.recipe.sampling
+        return Request(
+            model=self.teacher.model,
+            messages=messages,
+            sampling=Sampling(temperature=drawn.temperature, top_p=drawn.top_p, max_tokens=drawn.max_tokens),
+            extra="" if self._extra == "{}" else self._extra,
+        )
+
+    def _drawn(self, unit: Unit, generation: int) -> list[Example]:
+        wanted, pool = self.recipe.examples, self._examples
+        if wanted is None or wanted.draw is None:
+            return pool
+        return rng(self.seed, unit.id, str(generation), "examples").sample(pool, min(wanted.draw, len(pool)))
+
+    def _filled(self, template: str, clues: str, instruction: str) -> str:
+        slots = {
+            "clues": clues,
+            "format": self._format,
+            "instruction": instruction,
+            "count": str(self.recipe.reply.count),
+        }
+        return fill(template, slots)
+
+    def _pictures(self, unit: Unit) -> tuple[Picture, ...]:
+        if self.recipe.picture == "none":
+            return ()
+        mark = unit.region if self.recipe.picture == "region" else None
+        return (picture_of(unit.scene.image, self.teacher.longest_side, mark),)
+
+
+def fill(template: str, slots: dict[str, str]) -> str:
+    """A template with its slots filled, in one pass: what a slot brings is not searched for slots."""
+    return re.sub(r"\{(\w+)\}", lambda m: slots.get(m[1], m[0]), template).strip()
+
+
+def picture_of(image: Image, longest_side: int | None, mark: Box | None) -> Picture:
+    """The picture of a message."""
+    return Picture(image.uri, image.sha256 or image.uri, longest_side, mark)
