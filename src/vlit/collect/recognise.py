@@ -96,6 +96,8 @@ def _of_object(outline: Outline) -> Guess | None:
         return Guess("VQA annotations (the answers)", "vqa", "annotations")
     if "caption" in annotation:
         return Guess("COCO captions", "coco", "captions")
+    if "legibility" in outline.mappings.get("anns", ()):
+        return Guess("COCO-Text", "coco_text", "path")
     if "keypoints" in annotation:
         return Guess("COCO keypoints, whose boxes the instances have too")
     if "segments_info" in annotation:
