@@ -83,6 +83,41 @@ class Scenes(_Rows[Scene]):
         lost: list[Quarantined] = []
         return Samples(tuple(adapt(self, checked(AdaptConfig, config, "adapt"), seed, lost)), self, lost)
 
+    def instruct(
+        self,
+        recipes: Sequence[str] | Mapping[str, Any],
+        *,
+        teacher: Mapping[str, Any],
+        journal: str | Path,
+        seed: int = 0,
+    ) -> Samples:
+        """Let a teacher write samples; what is in the journal already is not asked again.
+
+        Regions are not drawn into images here: such samples have their ``region`` and the image as it is.
+
+        Args:
+            recipes: As under ``generate.instruct.recipes`` of a recipe.
+            teacher: As ``teacher`` of a recipe.
+            journal: Folder of the journal; keep it, it holds what was paid for.
+            seed: Examples and instructions are drawn from it.
+
+        Raises:
+            VlitError: When the teacher cannot be asked.
+        """
+        from vlit.generate.instruct.config import InstructConfig
+        from vlit.generate.instruct.instructor import instruct
+        from vlit.teacher.config import TeacherConfig
+
+        return Samples(
+            *instruct(
+                self,
+                checked(InstructConfig, {"recipes": recipes}, "instruct"),
+                checked(TeacherConfig, teacher, "teacher"),
+                Path(journal),
+                seed,
+            )
+        )
+
 
 class Samples(_Rows[Sample]):
     """Training records.

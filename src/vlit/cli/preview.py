@@ -47,7 +47,7 @@ def _show_request(title: str, wanted: Wanted) -> None:
     sampling, n = wanted.request.sampling, wanted.n
     drawn = f"at most {sampling.max_tokens:,} tokens" + (f", {n} replies" if n > 1 else "")
     warmth = "" if sampling.temperature is None else f", temperature {sampling.temperature:g}"
-    console.rule(f"[bold]{escape(title)}[/] [dim]{wanted.request.model}, {drawn}{warmth}[/]", align="left")
+    console.print(f"[bold]━━ {escape(title)}[/] [dim]{escape(wanted.request.model)}, {drawn}{warmth}[/]")
     for message in wanted.request.messages:
         console.print(f"[bold {_ROLES[message.role]}]{message.role}[/]")
         console.print(escape(_words(message)), end="\n\n")

@@ -9,7 +9,6 @@ from pathlib import Path
 from vlit.generate.instruct.drive import collect_wanted, converse_all
 from vlit.generate.instruct.exchange import Exchanging
 from vlit.run.progress import Progress
-from vlit.teacher.batch import Batches
 from vlit.teacher.client import Teacher
 from vlit.teacher.config import TeacherConfig
 from vlit.teacher.journal import Journal
@@ -58,6 +57,8 @@ async def _by_batches(
     config: TeacherConfig, exchanges: Exchanges, journal: Journal, progress: Progress
 ) -> bool:
     """Round by round: all requests that are next in their exchange go into files together."""
+    from vlit.teacher.batch import Batches
+
     batches = Batches(config, journal, journal.folder / "batches")
     while True:
         wanted = 0

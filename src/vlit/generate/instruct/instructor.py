@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from vlit.data.exchange import Exchange
+from vlit.data.sample import Sample
 from vlit.data.scene import Scene
+from vlit.data.score import Quarantined
 from vlit.data.seeds import draw
 from vlit.generate.instruct.config import InstructConfig
 from vlit.generate.instruct.drive import replay
 from vlit.generate.instruct.exchange import Exchanging, Outcome, exchange
 from vlit.generate.instruct.recipe import Prompt, PromptRecipe, load_prompt
 from vlit.generate.instruct.unit import Asker
+from vlit.run.progress import Progress
 from vlit.run.recipe import checked
 from vlit.teacher.config import TeacherConfig
 from vlit.teacher.journal import JournalView
@@ -101,4 +104,27 @@ def _with_tokens(row: Exchange, journal: JournalView, seen: set[str]) -> Exchang
         row,
         prompt_tokens=sum(usage.prompt for usage in usages),
         completion_tokens=sum(usage.completion for usage in usages),
+    )
+
+
+def instruct(
+    scenes: Sequence[Scene], config: InstructConfig, teacher: TeacherConfig, journal: Path, seed: int
+) -> tuple[list[Sample], Sequence[Scene], list[Quarantined]]:
+    """Ask about scenes in memory; returns samples, the scenes, and what gave nothing, with the reason.
+
+    Raises:
+        VlitError: When no more can be asked of this teacher.
+    """
+    from vlit.generate.instruct.ask import ask
+
+    instructor = Instructor(config, teacher, seed, Path.cwd())
+    threshold = instructor.threshold(scene.id for scene in scenes)
+    chosen = [scene for scene in scenes if instructor.chosen(scene, threshold)]
+    ask(teacher, lambda: (e for scene in chosen for e in instructor.exchanges(scene)), journal, Progress())
+    view = JournalView(journal)
+    outcomes = [outcome for scene in chosen for outcome in instructor.outcomes(scene, view)]
+    return (
+        [sample for outcome in outcomes for sample in outcome.samples],
+        scenes,
+        [row for outcome in outcomes for row in outcome.quarantine],
     )
