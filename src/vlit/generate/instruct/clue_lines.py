@@ -20,6 +20,8 @@ from vlit.language import nouns
 ABSENT = 12
 #: Share of a box that has to lie within the marked region.
 _WITHIN = 0.7
+#: Intersection over union from which a phrase is about the marked region itself.
+_SAME = 0.7
 
 
 class SceneLines:
@@ -209,7 +211,7 @@ class SceneLines:
             text = self.say("region", "line", thing=nouns.join(list(names), "or"))
             yield Line(text, evidence=tuple(o.id for o in objects))
         for region in self.scene.regions:
-            if region.box == box and (phrase := cleaned(region.phrase)):
+            if region.box.iou(box) >= _SAME and (phrase := cleaned(region.phrase)):
                 yield Line(self.say("region", "phrase", text=phrase), evidence=(region.id,))
         for o in objects:
             if words := [word for word in map(cleaned, o.attributes) if word]:
@@ -247,7 +249,8 @@ class SceneLines:
             evidence = tuple(o.id for found in inside.values() for o in found)
             yield Line(self.say("region", "inside", things=nouns.join(amounts)), evidence=evidence)
         for region in self.scene.regions:
-            if region.box != box and _lies_in(region.box, box) and (phrase := cleaned(region.phrase)):
+            other = region.box.iou(box) < _SAME and _lies_in(region.box, box)
+            if other and (phrase := cleaned(region.phrase)):
                 yield Line(self.say("region", "smaller", text=phrase), evidence=(region.id,))
         for read in self.scene.texts:
             if read.box is not None and _lies_in(read.box, box) and (text := cleaned(read.text)):
