@@ -1,4 +1,4 @@
-"""Replies: the form that a teacher is told, the tolerant reading of what came, and the strict contract it is held to."""
+"""Replies: the form that a teacher is told, the tolerant reading of what came, the contract it is held to."""
 
 from vlit.generate.instruct.replies.contract import (
     KINDS,

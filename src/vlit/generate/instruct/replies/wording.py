@@ -8,14 +8,14 @@ _PAIR = "Question: <your question>\nAnswer: <your answer>"
 _TURN = "User: <your question>\nGPT: <your answer>"
 _TAGS = (
     "In every question and in every answer, refer to at least one object as "
-    "<st>name<ed> [x1, y1, x2, y2]: its name between the two tags, then its box with exactly the four numbers that "
-    "you were given. Several objects of one name are <st>names<ed> [x1, y1, x2, y2], [x1, y1, x2, y2]. "
+    "<st>name<ed> [x1, y1, x2, y2]: its name between the two tags, then its box with exactly the four numbers "
+    "that you were given. Several objects of one name are <st>names<ed> [x1, y1, x2, y2], [x1, y1, x2, y2]. "
     "Write no box without a name and no name in tags without a box."
 )
 _NO_BOXES = "Write no coordinates and no box numbers."
 _NO_LEAK = (
-    "Write as someone who looks at the image itself: never say or hint that you were given captions, descriptions, "
-    "annotations, lists, boxes or any other text about it."
+    "Write as someone who looks at the image itself: never say or hint that you were given captions, "
+    "descriptions, annotations, lists, boxes or any other text about it."
 )
 
 
