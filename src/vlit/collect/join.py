@@ -123,7 +123,7 @@ class _Join:
                 self.bad.append(item)
             elif item.image is not None:
                 self.pieces[item.image].append(item)
-            elif item.file is not None:
+            elif item.file is not None or item.annotated():
                 self.nameless.append(item)
             else:
                 self.loose.append(item)

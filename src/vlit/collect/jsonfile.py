@@ -220,7 +220,8 @@ def _describe(record: str, raw: msgspec.Raw, error: Exception) -> Broken:
             except ValueError:
                 fields[key] = bytes(memoryview(value)[:_SMALL])
     except ValueError:
-        return Broken(record, "", bytes(memoryview(raw)[:60]), f"not a JSON object: {error}")
+        reason = f"not a JSON object: {error}" if "`object`" in str(error) else _lowered(str(error))
+        return Broken(record, "", bytes(memoryview(raw)[:60]), reason)
     reason, _, where = str(error).partition(" - at `$.")
     name = re.split(r"[.\[`]", where)[0]
     if missing := _MISSING.fullmatch(reason):

@@ -98,6 +98,8 @@ def _of_object(outline: Outline) -> Guess | None:
         return Guess("COCO captions", "coco", "captions")
     if "legibility" in outline.mappings.get("anns", ()):
         return Guess("COCO-Text", "coco_text", "path")
+    if "attributes" in outline.records and outline.mappings.keys() & {"ann_vecs", "ann_attrs"}:
+        return Guess("COCO Attributes", "coco_attributes", "path")
     if "keypoints" in annotation:
         return Guess("COCO keypoints, whose boxes the instances have too")
     if "segments_info" in annotation:

@@ -20,6 +20,7 @@ IMPORTERS = Registry(
         "vqa": "vlit.collect.vqa:Vqa",
         "aokvqa": "vlit.collect.aokvqa:Aokvqa",
         "captions": "vlit.collect.captions:Captions",
+        "coco_attributes": "vlit.collect.coco_attributes:CocoAttributes",
         "coco_text": "vlit.collect.coco_text:CocoText",
         "visual_genome": "vlit.collect.visual_genome:VisualGenome",
     },
