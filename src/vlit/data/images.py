@@ -84,7 +84,7 @@ def probe(uri: str, *, decode: bool = True, max_pixels: int = MAX_PIXELS) -> Ima
     data = read_bytes(uri)
     if not data:
         raise ImageProblem("the file is empty (0 bytes)")
-    picture = _open(data, max_pixels)
+    picture = opened(data, max_pixels=max_pixels)
     if decode:
         _decode(picture)
     orientation = picture.getexif().get(0x0112, 1)
@@ -109,7 +109,15 @@ def open_rgb(image: Image, *, max_pixels: int = MAX_PIXELS) -> PILImage.Image:
     Raises:
         ImageProblem: When the image cannot be used any more.
     """
-    picture = _open(read_bytes(image.uri), max_pixels)
+    return to_rgb(opened(read_bytes(image.uri), max_pixels=max_pixels))
+
+
+def to_rgb(picture: PILImage.Image) -> PILImage.Image:
+    """An image that was opened, as displayed: RGB, EXIF orientation applied, 16-bit scaled down to 8.
+
+    Raises:
+        ImageProblem: When its pixels cannot be decoded.
+    """
     _decode(picture)
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # Pillow clips 16-bit values at 255 instead of scaling them
@@ -117,7 +125,12 @@ def open_rgb(image: Image, *, max_pixels: int = MAX_PIXELS) -> PILImage.Image:
     return picture.convert("RGB")
 
 
-def _open(data: bytes, max_pixels: int) -> PILImage.Image:
+def opened(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PILImage.Image:
+    """An image of which the header is read and the pixels are not yet.
+
+    Raises:
+        ImageProblem: When it is no image, too large, or an animation.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)  # our own limit follows
