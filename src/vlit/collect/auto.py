@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from vlit.collect.caps_boxes import is_caps_boxes
 from vlit.collect.captions import is_captions
 from vlit.collect.credits import is_credits, read_credits
 from vlit.collect.importer import Importer, Paths, Piece, folder_of, lost, origin_of
@@ -88,6 +89,8 @@ def _look_at(path: Path, size: int, changed: int) -> Guess:
     if path.name.lower().endswith(_JSON_SUFFIXES):
         return recognise(outline(path))
     columns = columns_of(path)
+    if path.name.lower().endswith(JSONL_SUFFIXES) and is_caps_boxes(columns):
+        return Guess("captions and boxes", "caps_boxes", "path")
     if is_captions(columns):
         return Guess("captions", "captions", "path")
     if is_credits(columns):

@@ -22,6 +22,7 @@ IMPORTERS = Registry(
         "captions": "vlit.collect.captions:Captions",
         "coco_attributes": "vlit.collect.coco_attributes:CocoAttributes",
         "coco_text": "vlit.collect.coco_text:CocoText",
+        "caps_boxes": "vlit.collect.caps_boxes:CapsBoxes",
         "visual_genome": "vlit.collect.visual_genome:VisualGenome",
     },
 )
