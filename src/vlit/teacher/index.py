@@ -131,7 +131,7 @@ class Index:
                 self._add(record.key, pack(segment, offset, CALL))
         elif isinstance(record, Fail):
             totals = self._totals(record.model)
-            totals.failed += 1
+            totals.failed += bool(record.most)  # without a reserve: the verdict on calls counted before
             if record.cost is not None:
                 totals.unknown -= record.most
                 totals.completion += record.cost

@@ -303,6 +303,14 @@ class Journal(JournalView):
         else:
             self._writer.soon(record)
 
+    async def sync(self) -> None:
+        """Come back when everything that was recorded is synced, calls and failures too.
+
+        Raises:
+            VlitError: When it could not be written.
+        """
+        await self._writer.synced()
+
     def retry(self) -> None:
         """Set all final failures aside, so that their requests are asked again."""
         self._writer.now(Retry(at=_now()), sync=True)

@@ -17,7 +17,7 @@ from vlit.teacher.index import Index, segment_path
 from vlit.teacher.records import Record, encode
 
 Waiter = asyncio.Future[None]
-Pending = tuple[Record, bytes, Waiter | None]
+Pending = tuple[Record | None, bytes, Waiter | None]
 
 
 class Writer:
@@ -56,15 +56,15 @@ class Writer:
         if sync:
             self._sync()
 
-    async def synced(self, record: Record) -> None:
-        """Write, and come back when it is synced.
+    async def synced(self, record: Record | None = None) -> None:
+        """Write, and come back when it and all before it is synced.
 
         Raises:
             VlitError: When it is not.
         """
         self._check()
         waiter: Waiter = asyncio.get_running_loop().create_future()
-        self._queue.put((record, encode(record), waiter))
+        self._queue.put((record, encode(record) if record else b"", waiter))
         await waiter
 
     def soon(self, record: Record) -> None:
@@ -110,11 +110,12 @@ class Writer:
             return
         try:
             with self.lock:
-                offset = self._append(b"".join(line for _, line, _ in group), len(group))
+                offset = self._append(b"".join(line for _, line, _ in group), sum(bool(g[1]) for g in group))
             self._sync()
             with self.lock:
                 for record, line, _ in group:
-                    self._index.take(record, self.number, offset)
+                    if record is not None:
+                        self._index.take(record, self.number, offset)
                     offset += len(line)
                 full = self._index.full
             _resolve(group, None)
@@ -132,6 +133,8 @@ class Writer:
         """Write at the end and return the offset; whoever calls holds the lock."""
         self._check()
         start = self._size
+        if not data:
+            return start
         try:
             if self._file is None:
                 self._file = _create(self.path)
