@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import shared_data
 from tests.generate.scenes import question, scene, shipped
+from vlit.collect.stage import collect_folder
 from vlit.data.boxes import Box, find_boxes
 from vlit.data.errors import VlitError
 from vlit.data.scene import Region, Relation, Scene, SceneText
@@ -389,6 +391,18 @@ class TestRealScenes:
                 assert not told.missing
                 checked += 1
         assert checked > 500
+
+    def test_visual_genome_is_cut_to_whole_phrases(self) -> None:
+        found, _ = collect_folder(shared_data("visual-genome"))
+        parts = ("captions", "objects", "regions")
+        for of in found:
+            whole = clues(of, parts, "svit", region_boxes=True, most=10**6)
+            told = clues(of, parts, "svit", region_boxes=True, most=8000)
+            assert len(whole.text) > 8000 >= len(told.text) > 7800
+            assert whole.text.startswith(told.text + "\n")
+            lost = len(whole.boxes) - len(told.boxes)
+            assert told.cut == (f"regions: {lost}",)
+            assert told.text.startswith("(1) captions:\n(2) objects:\n")
 
     def test_absent_things_are_not_annotated(self, scenes: list[Scene]) -> None:
         for of in scenes:
