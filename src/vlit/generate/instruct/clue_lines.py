@@ -17,7 +17,7 @@ from vlit.generate.view import Settings, View, overlap
 from vlit.language import nouns
 
 #: So many absent things are told: enough to ask about, without making a catalogue of the picture.
-ABSENT = 12
+ABSENT = 24
 #: Share of a box that has to lie within the marked region.
 _WITHIN = 0.7
 #: Intersection over union from which a phrase is about the marked region itself.
