@@ -16,6 +16,7 @@ import orjson
 
 from tests.teacher import says
 from tests.teacher.seen import Seen, see
+from vlit.data.boxes import BOX_TEXT
 from vlit.data.seeds import rng
 
 _FEEDBACK = re.compile(r"(your|the) (last|previous) reply", re.I)
@@ -177,7 +178,7 @@ def _items(asked: Asked, seen: Seen, random: Random) -> Iterator[str]:
 
 def _lines(clues: str) -> list[str]:
     quoted = re.findall(r"[\"“]([^\"”]{8,})[\"”]", clues)
-    return quoted or [line.strip() for line in clues.splitlines() if line.strip()]
+    return quoted or [line.strip() for line in clues.splitlines() if line.strip() and not BOX_TEXT.search(line)]
 
 
 def _topic(seen: Seen, index: int) -> str:
