@@ -18,6 +18,7 @@ from vlit.assess.registry import INDICATORS
 from vlit.cli import COMMANDS, group
 from vlit.collect.importer import Importer
 from vlit.collect.registry import IMPORTERS
+from vlit.formats.mix_config import MixSet
 from vlit.formats.stage import FileConfig
 from vlit.generate.config import AdaptConfig
 from vlit.generate.instruct.config import InstructConfig
@@ -55,9 +56,10 @@ LISTED: dict[str, type[pydantic.BaseModel]] = {
     "Examples": ExamplesConfig,
     "A reply": ReplyConfig,
     "Sampling": SamplingConfig,
+    "A set": MixSet,
     "A gate": Gate,
     "A file": FileConfig,
-    **{n: STAGES.load(n).Config for n in ("collect", "load", "select", "report")},
+    **{n: STAGES.load(n).Config for n in ("collect", "load", "mix", "select", "report")},
     **{n: IMPORTERS.load(n) for n in IMPORTERS.names()},
     **{n: INDICATORS.load(n).Config for n in INDICATORS.names() if INDICATORS.load(n).Config.model_fields},
 }
@@ -125,7 +127,7 @@ def test_recipes_in_the_documentation_are_right(where: str, text: str, tmp_path:
     values = yaml.safe_load(text)
     # A page that shows one stage leaves out those before it.
     before = {"collect": {"sources": [{"kind": "auto", "path": "."}]}, "generate": None, "assess": None}
-    needed = {k: v for k, v in before.items() if "load" not in values or k == "assess"}
+    needed = {k: v for k, v in before.items() if not {"load", "mix"} & set(values) or k == "assess"}
     parse_recipe(yaml.safe_dump({"name": "x", **needed, **values}), base=tmp_path, where=where)
 
 

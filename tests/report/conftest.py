@@ -11,6 +11,7 @@ from PIL import Image as PILImage
 from PIL import ImageDraw
 
 from vlit.data.boxes import Box
+from vlit.data.ingredient import Ingredient
 from vlit.data.sample import Mark, Provenance, Sample, Turn
 from vlit.data.scene import Answer, Caption, Image, Object, Question, Row, Scene
 from vlit.data.schema import to_table
@@ -108,6 +109,19 @@ def make_sample(scene: Scene, task: str, number: int) -> Sample:
     )
 
 
+def make_ingredients() -> list[Ingredient]:
+    """Two sets, one of them with everything that can happen to a record."""
+    plain = {"split": 0, "repeated": 0, "joined": 0}
+    first = {"read": 50, "quarantined": 0, "left_out": 10, "kept": 40, "size": 50, "samples": 40, **plain}
+    second = {"read": 1_100, "quarantined": 20, "left_out": 1_000, "kept": 80, "size": 900}
+    second |= {"split": 3, "repeated": 7, "joined": 42, "samples": 48}
+    common = {"path": "set.json", "format": "llava", "weight": 1.0}
+    return [
+        Ingredient(name="mine", share=40 / 88, **first, **common),
+        Ingredient(name="vqa", share=48 / 88, licence="CC BY 4.0", **second, **common),
+    ]
+
+
 def judged(sample: Sample) -> tuple[list[Score], Verdict]:
     """Scores that depend on the sample's id, and the verdict that the recipe's gates give."""
     draw = rng(17, sample.id)
@@ -161,6 +175,7 @@ def build_run(path: Path, images: Sequence[Image], per_task: int = 2) -> RunFold
         write(run, "scores", key, [score for scores, _ in results for score in scores])
         write(run, "verdicts", key, verdicts)
         write(run, "selected", key, [s for s, v in zip(samples, verdicts, strict=True) if v.keep])
+    write(run, "ingredients", "set", make_ingredients())
     detail = {"unit": "variance of shares", "tasks": 4, "entropy": 0.9871, "counts": dict.fromkeys(TASKS, 22)}
     score = SetScore(indicator="task_balance", value=0.0, n=88, detail=orjson.dumps(detail).decode())
     write(run, "set_scores", "set", [score])

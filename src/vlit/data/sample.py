@@ -41,6 +41,7 @@ class Provenance(Row, frozen=True, kw_only=True):
     reply: str | None = None  #: key of the raw reply in the teacher's journal
     seed: int | None = None
     source: str | None = None  #: dataset or file that the scene or the sample came from
+    parents: tuple[str, ...] = ()  #: ``set:id`` of the records that a mixed sample was made of, in turn order
     licence: str | None = None
 
 

@@ -70,7 +70,7 @@ class LoadStage(Stage[LoadConfig]):
         samples: list[Sample] = []
         quarantine: list[Quarantined] = []
         number = 0
-        scenes = _scenes_by_uri(run)
+        scenes = scenes_by_uri(run)
         for found in kind.read(Path(self._path), self._root, open_images=self.config.images == "check"):
             if isinstance(found, Quarantined):
                 quarantine.append(found)
@@ -108,7 +108,8 @@ class LoadStage(Stage[LoadConfig]):
         return self.setting.resolve(self.config.image_root)
 
 
-def _scenes_by_uri(run: RunFolder) -> dict[str, str]:
+def scenes_by_uri(run: RunFolder) -> dict[str, str]:
+    """Image URI -> id of the scene, for all scenes of a run."""
     found: dict[str, str] = {}
     for path in run.scenes.parts():
         table = pq.read_table(path, columns=["id", "image"])

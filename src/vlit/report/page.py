@@ -16,6 +16,7 @@ from vlit.data.sample import IMAGE_TOKEN, strip_image_tokens
 from vlit.report.boxes import drawn
 from vlit.report.charts import histogram, percent, plural, rule_words, short, task_bars, words
 from vlit.report.distributions import Distribution, SetRow
+from vlit.report.ingredients import Ingredients
 from vlit.report.payload import as_script
 from vlit.report.photos import Photo
 from vlit.report.quarantine import Quarantine
@@ -40,6 +41,7 @@ class Content:
 
     title: str
     totals: Totals
+    ingredients: Ingredients = field(default_factory=Ingredients)
     distributions: Sequence[Distribution] = ()
     set_rows: Sequence[SetRow] = ()
     gathered: Gathered = field(default_factory=Gathered)

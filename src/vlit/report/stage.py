@@ -14,6 +14,7 @@ from vlit.data.seeds import draw
 from vlit.data.store import atomic
 from vlit.report.choose import Choice, choose, in_turn
 from vlit.report.distributions import distributions, set_rows
+from vlit.report.ingredients import ingredients
 from vlit.report.page import Content, render
 from vlit.report.payload import payload
 from vlit.report.photos import embed
@@ -45,6 +46,7 @@ class ReportStage(stage.Stage[ReportConfig]):
     reads: ClassVar[tuple[str, ...]] = (
         "scenes",
         "exchanges",
+        "ingredients",
         "samples",
         "scores",
         "set_scores",
@@ -90,6 +92,7 @@ def content(run: RunFolder, config: ReportConfig) -> Content:
     return Content(
         title=config.title or run.path.name,
         totals=totals(run),
+        ingredients=ingredients(run),
         distributions=scores,
         set_rows=set_rows(run),
         gathered=gathered,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from vlit.data.errors import VlitError
 from vlit.data.exchange import Exchange
+from vlit.data.ingredient import Ingredient
 from vlit.data.sample import Sample
 from vlit.data.scene import Row, Scene
 from vlit.data.score import Quarantined, Score, SetScore, Verdict
@@ -17,6 +18,7 @@ from vlit.data.store import Table
 TABLES: Mapping[str, type[Row]] = {
     "scenes": Scene,
     "exchanges": Exchange,
+    "ingredients": Ingredient,
     "samples": Sample,
     "scores": Score,
     "set_scores": SetScore,

@@ -27,6 +27,7 @@ STAGES = Registry(
     {
         "collect": "vlit.collect.stage:CollectStage",
         "load": "vlit.formats.load:LoadStage",
+        "mix": "vlit.formats.mix:MixStage",
         "generate": "vlit.generate.stage:GenerateStage",
         "assess": "vlit.assess.stage:AssessStage",
         "select": "vlit.select.stage:SelectStage",
