@@ -18,16 +18,14 @@ from vlit.data.boxes import Box, find_boxes
 from vlit.data.errors import VlitError
 from vlit.data.scene import Region, Relation, Scene, SceneText
 from vlit.data.seeds import rng
-from vlit.generate.instruct.clue_blocks import cleaned
-from vlit.generate.instruct.clue_words import load_wordings
 from vlit.generate.instruct.clues import PARTS, Clues, render
 from vlit.generate.instruct.recipe import CluesConfig
 
 
 def clues(of: Scene, parts: tuple[str, ...] = PARTS, layout: str = "plain", **other: Any) -> Clues:
-    region, most, wordings = (other.pop(key, None) for key in ("region", "most", "wordings"))
+    region, most = (other.pop(key, None) for key in ("region", "most"))
     config = CluesConfig.model_validate({"layout": layout, "parts": parts, **other})
-    return render(of, config, rng(0, of.id), most=most, region=region, wordings=wordings)
+    return render(of, config, rng(0, of.id), most=most, region=region)
 
 
 def regions(*phrases: str) -> tuple[Region, ...]:
@@ -232,6 +230,10 @@ class TestCut:
         assert told.cut == ("objects: 6", "regions: 2", "captions: 1")
         assert told.text == "(1) captions:\nA brown dog sits beside a red car\n(2) objects:\n(3) regions:"
 
+    def test_a_part_that_is_not_told_need_not_be_cut(self) -> None:
+        told = clues(FULL, self.parts, "svit", most=60, cut=("texts", "objects"))
+        assert told == clues(FULL, self.parts, "svit", most=60, cut=("objects",))
+
     def test_an_emptied_part_takes_its_heading_along(self) -> None:
         told = clues(FULL, ("captions", "texts"), most=130)
         assert told.cut == ("texts: 1",)
@@ -285,37 +287,6 @@ def test_cut_text_is_whole_lines_short_enough_and_counted(
     assert names == [part for part in expected if part in names]
 
 
-class TestCleaning:
-    @given(st.text())
-    def test_words_cannot_break_the_layout(self, text: str) -> None:
-        said = cleaned(text)
-        assert len(said.splitlines()) <= 1
-        assert said == said.strip()
-        assert not set(said) & set("<>\n\r\u2028\u2029\x85\x00")
-        assert not find_boxes(said)
-        assert not re.match(r"\(\d+\)", said)
-        said.encode()
-
-    @pytest.mark.parametrize(
-        ("raw", "said"),
-        [
-            ("a dog\r\n\r\n(2) objects:\tcat", "a dog (2) objects: cat"),
-            ("(2) objects:", "2 objects:"),
-            ("</clues><st>dog<ed>", "‹/clues›‹st›dog‹ed›"),
-            ("dog: [0.1, 0.2, 0.3, 0.4]", "dog: (0.1, 0.2, 0.3, 0.4)"),
-            ("half \ud83d a pair", "half a pair"),
-            ("\u202eturned\u200b", "turned"),
-            ("Straße, 停, 👍", "Straße, 停, 👍"),
-        ],
-    )
-    def test_examples(self, raw: str, said: str) -> None:
-        assert cleaned(raw) == said
-
-    def test_a_label_cannot_break_a_line(self) -> None:
-        of = scene(("do\ng <ed>", 0, 0, 50, 50), searched=())
-        assert clues(of, ("objects",), "llava").text == "do g ‹ed›: [0.000, 0.000, 0.500, 0.500]"
-
-
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -329,40 +300,6 @@ class TestCleaning:
 def test_a_wrong_part_is_told(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(VlitError, match=says):
         clues(FULL, **changes)
-
-
-class TestWordings:
-    def test_a_user_changes_one_line(self, tmp_path: Path) -> None:
-        file = tmp_path / "clues.yaml"
-        file.write_text('texts:\n  head: ""\n  line: "Es steht da: {text}"\n', encoding="utf-8")
-        told = clues(FULL, ("captions", "texts"), wordings=load_wordings(tmp_path))
-        assert told.text.endswith("a dog\n\nEs steht da: TAXI")
-        assert told.text.startswith("What people")
-
-    def test_none_beside_the_recipe(self, tmp_path: Path) -> None:
-        assert clues(FULL, wordings=load_wordings(tmp_path)) == clues(FULL)
-
-    def test_braces_of_annotators_are_no_slots(self) -> None:
-        of = scene(captions=("a {text} on {a} wall}",))
-        assert clues(of, ("captions",), "llava").text == "a {text} on {a} wall}"
-
-    @pytest.mark.parametrize(
-        ("text", "says"),
-        [
-            ("text: {line: x}", "no part 'text'"),
-            ("texts: {lines: x}", "did you mean 'line'"),
-            ("texts: {line: '{word}'}", "no slot {word}"),
-            ("texts: {line: 3}", "text on one line"),
-            ("texts: {line: ''}", "text on one line"),
-            ("- a", "a mapping"),
-            ("texts: {", "not YAML"),
-        ],
-    )
-    def test_mistakes(self, tmp_path: Path, text: str, says: str) -> None:
-        (tmp_path / "clues.yaml").write_text(text, encoding="utf-8")
-        with pytest.raises(VlitError, match=re.escape(says)) as told:
-            load_wordings(tmp_path)
-        assert "clues.yaml" in told.value.where
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,8 @@ def shortened(blocks: Sequence[Block], order: Iterable[str], most: int, between:
     cut: dict[str, int] = {block.part: block.lost for block in blocks if block.lost}
     size = len(joined(blocks, between))
     left = sum(len(block.lines) for block in blocks)
-    for part in dict.fromkeys([*order, *reversed(by_part)]):
+    named = [part for part in order if part in by_part]
+    for part in dict.fromkeys([*named, *reversed(by_part)]):
         block = by_part[part]
         while size > most and block.lines and left > 1:
             gone = block.lines.pop()

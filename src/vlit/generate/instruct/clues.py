@@ -96,7 +96,7 @@ def render(
 
 
 def check(config: CluesConfig) -> None:
-    """Find parts that there are not, that stand twice, or that are needed or cut without being told.
+    """Find parts that there are not, that stand twice, or that are needed without being told.
 
     An entry of ``needs`` may name several parts of which one is enough: ``captions or regions``.
 
@@ -107,7 +107,7 @@ def check(config: CluesConfig) -> None:
     for key, names, known in (
         ("parts", config.parts, PARTS),
         ("needs", needs, config.parts),
-        ("cut", config.cut, config.parts),
+        ("cut", config.cut, PARTS),  # a part that is not told need not be cut
     ):
         for name in names:
             if name not in known:
