@@ -247,8 +247,9 @@ def _alternate(first: list[Pair], second: list[Pair]) -> Iterator[Pair]:
 def _once(found: Iterator[Pair]) -> Iterator[Pair]:
     asked: set[str] = set()
     for question, answer in found:
-        if question not in asked:
-            asked.add(question)
+        same = "".join(filter(str.isalnum, question.lower()))  # a skate board is a skateboard
+        if same not in asked:
+            asked.add(same)
             yield question, answer
 
 
