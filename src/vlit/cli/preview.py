@@ -65,7 +65,7 @@ def _show_estimates(estimates: dict[str, Estimate], teacher: TeacherConfig) -> N
     table = Table(
         box=None, padding=(0, 2), title="Nothing was sent. All requests, if each reply is right at once:"
     )
-    table.add_column("recipe")
+    table.add_column("recipe", no_wrap=True)
     columns = (
         "requests",
         "replies",

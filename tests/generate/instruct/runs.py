@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from tests.teacher.faults import FLAWS, TRANSPORT, spread
+from tests.teacher.server import ScriptedTeacher
 from vlit.run.engine import execute
 from vlit.run.folder import RunFolder
 from vlit.run.recipe import parse_recipe
@@ -34,6 +36,14 @@ def recipe_text(url: str, source: dict[str, Any], recipes: Any, images: str = "h
         **more,
     }
     return yaml.safe_dump(values, sort_keys=False)
+
+
+def faulty(**options: Any) -> ScriptedTeacher:
+    """A teacher of whose calls three in ten fail in transport, and of whose replies three in ten are flawed."""
+    transport = tuple(name for name in TRANSPORT if name != "hang")
+    flaws = tuple(name for name in FLAWS if name != "overrun")
+    shares = {**spread(0.3, transport), **spread(0.3, flaws), "filter_400": 0.03}
+    return ScriptedTeacher(faults=shares, stubborn=0.5, retry_after=0.05, **options)
 
 
 def run(text: str, folder: Path) -> RunFolder:

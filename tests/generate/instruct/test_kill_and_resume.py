@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.generate.instruct.runs import recipe_text
-from tests.teacher.faults import spread
+from tests.generate.instruct.runs import faulty, recipe_text
 from tests.teacher.server import ScriptedTeacher
 from vlit.teacher.journal import JournalView
 from vlit.teacher.records import Call, Fail, Reply
@@ -26,7 +25,7 @@ KILLS = 20
 
 
 def teacher() -> ScriptedTeacher:
-    return ScriptedTeacher(latency=0.02, faults=spread(0.3), stubborn=0.2, retry_after=0.05, seed=5)
+    return faulty(latency=0.02, seed=5)
 
 
 def write_recipe(folder: Path, url: str, demo: Path) -> Path:

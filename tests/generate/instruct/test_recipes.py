@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import shared_data
-from tests.generate.instruct.runs import LLAVA, REVIEW, SVIT, recipe_text, run
-from tests.teacher.faults import spread
+from tests.generate.instruct.runs import LLAVA, REVIEW, SVIT, faulty, recipe_text, run
 from tests.teacher.server import ScriptedTeacher
 from vlit.data.boxes import find_boxes
 from vlit.data.sample import Sample
@@ -68,7 +67,7 @@ def check(sample: Sample) -> None:
         assert bool(find_boxes(words)) == (config.reply.boxes == "tagged"), (sample.id, words)
     if config.reply.boxes == "tagged":
         assert sample.marks and all(mark.annotation is not None for mark in sample.marks)
-    if config.region:
+    if config.unit == "region":
         assert sample.region is not None and "marked" in sample.images[0].uri
 
 
@@ -128,7 +127,7 @@ def test_every_request_ends_as_a_sample_or_in_quarantine(tmp_path: Path, demo: P
     recipes = [*LLAVA, *SVIT, "review_negative"]
     source = {"kind": "auto", "path": str(demo), "name": "demo"}
     fast = {"endpoints": [{"url": ""}], "timeout": 5, "deadline": 30}
-    with ScriptedTeacher(faults=spread(0.3), stubborn=0.2, retry_after=0.05) as server:
+    with faulty() as server:
         fast["endpoints"] = [{"url": server.url}]
         text = recipe_text(server.url, source, recipes, instruct={"scenes": 16}, teacher=fast)
         made = run(text, tmp_path / "x")

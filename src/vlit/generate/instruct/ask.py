@@ -64,7 +64,7 @@ async def _by_batches(
         wanted = 0
         for exchanging in exchanges():
             for want in collect_wanted(exchanging, journal):
-                batches.add(want.request, want.n)
+                await batches.add(want.request, want.n)
                 wanted += 1
         if not wanted:
             return True

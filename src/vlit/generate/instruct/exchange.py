@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 from vlit.data.exchange import Exchange
 from vlit.data.sample import Sample
 from vlit.data.score import Quarantined, shown
+from vlit.generate.instruct.clues import Clues
 from vlit.generate.instruct.replies import Parsed, feedback, parse
 from vlit.generate.instruct.samples import samples_of
 from vlit.generate.instruct.unit import Asker, Unit
@@ -60,8 +61,9 @@ def exchange(asker: Asker, unit: Unit) -> Exchanging:
     """
     outcome = Outcome()
     used: Counter[str] = Counter()  # choices of each request that were taken: equal requests get the next one
+    clues = asker.clues(unit)
     for generation in range(asker.recipe.generations):
-        rounds = _Rounds(asker, unit, generation, used)
+        rounds = _Rounds(asker, unit, generation, clues, used)
         if rounds.clues.missing:
             outcome.exchanges.append(rounds.row("no_clues", 0))
             break
@@ -72,11 +74,9 @@ def exchange(asker: Asker, unit: Unit) -> Exchanging:
 class _Rounds:
     """One generation of one unit: the first request, and flawed replies that are sent back."""
 
-    def __init__(self, asker: Asker, unit: Unit, generation: int, used: Counter[str]) -> None:
-        self.asker, self.unit, self.generation, self.used = asker, unit, generation, used
+    def __init__(self, asker: Asker, unit: Unit, generation: int, clues: Clues, used: Counter[str]) -> None:
+        self.asker, self.unit, self.generation, self.clues, self.used = asker, unit, generation, clues, used
         self.id = f"{unit.id}/{generation}"
-        self.clues = asker.clues(unit)
-        self.cut = list(self.clues.cut)
         self.keys: list[str] = []
         self.flaws: list[str] = []
         self.repairs: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class _Rounds:
                 self.keys.append(request.key)
             if isinstance(told, Failure) and told.kind == "too_long" and not shortened and self.clues.text:
                 shortened = True
-                self._shorten()
+                self.clues = self.asker.clues(self.unit, most=int(len(self.clues.text) * SHORTER))
                 first = messages = self.asker.messages(self.unit, self.generation, self.clues)
                 continue
             if told is None or isinstance(told, Failure):
@@ -128,16 +128,12 @@ class _Rounds:
             requests=tuple(self.keys),
             flaws=tuple(self.flaws),
             repairs=self.repairs,
-            cut=tuple(f"{part}: missing" for part in self.clues.missing) or tuple(self.cut),
+            cut=tuple(f"{part}: missing" for part in self.clues.missing) or self.clues.cut,
             outcome=result,
             samples=samples,
             prompt_tokens=0,
             completion_tokens=0,
         )
-
-    def _shorten(self) -> None:
-        self.clues = self.asker.clues(self.unit, most=int(len(self.clues.text) * SHORTER))
-        self.cut = list(self.clues.cut)
 
     def _failed(self, told: Failure | None, outcome: Outcome) -> None:
         if told is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -66,18 +65,18 @@ def preview(instructor: Instructor, scenes: Iterable[Scene], number: int) -> Pre
 
 
 def _first_of(asker: Asker, unit: Unit) -> Iterator[Wanted]:
-    """The first request of each generation; generations that share one count once."""
+    """The first request of each generation; generations that share one count once, with all their replies."""
     exchanging = exchange(asker, unit)
-    seen: Counter[str] = Counter()
+    seen: dict[str, list[Wanted]] = {}
     try:
         wanted = next(exchanging)
         while True:
-            if not seen[wanted.request.key]:
-                yield wanted
-            seen[wanted.request.key] += 1
+            seen.setdefault(wanted.request.key, []).append(wanted)
             wanted = exchanging.send(None)
     except StopIteration:
-        return
+        pass
+    for same in seen.values():
+        yield Wanted(same[0].request, max(len(same), same[0].n))
 
 
 def _add(estimate: Estimate, want: Wanted) -> None:

@@ -83,11 +83,11 @@ class PromptRecipe(Config):
     picture: Literal["none", "whole", "region"] = pydantic.Field(
         "none", description="whether the teacher sees the image; region: with a square drawn on it"
     )
-    region: bool = pydantic.Field(
-        False,
-        description="one exchange for each marked region: samples point to the image with the square drawn",
+    unit: Literal["scene", "region", "question"] = pydantic.Field(
+        "scene",
+        description="what one exchange is about; a region is marked on the image of its samples",
     )
-    regions_per_scene: int = pydantic.Field(3, ge=1)
+    units_per_scene: int = pydantic.Field(3, ge=1, description="most regions or questions of a scene")
     instructions: str | None = pydantic.Field(
         None,
         description="file of instructions, drawn as the question of a `text` reply and for {instruction}",
@@ -137,9 +137,10 @@ class Prompt:
         return digest.hexdigest()[:12]
 
     def files(self) -> list[Path]:
-        """Files that the recipe names: examples and instructions."""
+        """Files that the recipe names: examples and instructions; and wordings of clues beside it."""
         names = (self.recipe.examples and self.recipe.examples.pool, self.recipe.instructions)
-        return [self.find(name) for name in names if name]
+        wordings = self.folder / "clues.yaml"
+        return [self.find(name) for name in names if name] + ([wordings] if wordings.is_file() else [])
 
     def find(self, name: str) -> Path:
         """A file of examples or instructions, beside the recipe or among ours.

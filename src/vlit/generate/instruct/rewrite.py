@@ -1,4 +1,4 @@
-"""Instruction pools made richer: a teacher rewords the instructions of annotation adaption (the review, 3.3.1)."""
+"""Instruction pools made richer: a teacher rewords the instructions of adaption (the review, 3.3.1)."""
 
 from __future__ import annotations
 

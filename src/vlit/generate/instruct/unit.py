@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 import orjson
 
 from vlit.data.boxes import Box
 from vlit.data.scene import Image, Scene
 from vlit.data.seeds import rng
-from vlit.generate.instruct.clues import Clues, render
+from vlit.generate.instruct.clue_words import Wordings, load_wordings
+from vlit.generate.instruct.clues import Clues, check, render
 from vlit.generate.instruct.pools import Example, load_examples, load_instructions
 from vlit.generate.instruct.recipe import Prompt
 from vlit.generate.instruct.replies import wording
@@ -23,11 +25,15 @@ from vlit.teacher.message import Message, Picture, Request, Sampling
 _REGION = (0.01, 0.8)
 
 
+#: Characters of a line of clues that two images will hardly share.
+_TELLING = 25
+
+
 @dataclass(frozen=True)
 class Unit:
     """One thing to ask about."""
 
-    id: str  #: ``scene/recipe``, or ``scene/recipe/r0`` for a region
+    id: str  #: ``scene/recipe``; ``scene/recipe/r0`` for a region, ``q0`` for a question
     scene: Scene
     region: Box | None = None
     evidence: str | None = None  #: id of the annotation that the region comes from
@@ -45,6 +51,7 @@ class Asker:
     def __init__(self, prompt: Prompt, teacher: TeacherConfig, seed: int) -> None:
         self.prompt, self.recipe, self.teacher, self.seed = prompt, prompt.recipe, teacher, seed
         self._extra = orjson.dumps(dict(teacher.extra), option=orjson.OPT_SORT_KEYS).decode()
+        check(prompt.recipe.clues)
         self._format = wording(self.recipe.reply)
 
     @cached_property
@@ -58,22 +65,33 @@ class Asker:
         wanted = self.recipe.instructions
         return load_instructions(self.prompt.find(wanted)) if wanted else []
 
+    @cached_property
+    def _wordings(self) -> Wordings:
+        return load_wordings(self.prompt.folder)
+
     @property
     def draws_examples(self) -> bool:
         """Whether each call has examples of its own."""
         return self.recipe.examples is not None and self.recipe.examples.draw is not None
 
     def units(self, scene: Scene) -> Iterator[Unit]:
-        """The scene, or each of a few regions of it."""
+        """The scene, or each of a few regions or questions of it."""
         name = f"{scene.id}/{self.prompt.name}"
-        if not self.recipe.region:
+        if self.recipe.unit == "scene":
             yield Unit(name, scene)
-            return
+        elif self.recipe.unit == "region":
+            yield from self._regions(scene, name)
+        else:
+            chosen = scene.questions[: self.recipe.units_per_scene]
+            for n, question in enumerate(chosen):
+                yield Unit(f"{name}/q{n}", msgspec.structs.replace(scene, questions=(question,)))
+
+    def _regions(self, scene: Scene, name: str) -> Iterator[Unit]:
         area = max(scene.image.width * scene.image.height, 1)
         places = [(r.box, r.id) for r in scene.regions] + [(o.box, o.id) for o in scene.objects if not o.crowd]
         found = [place for place in places if _REGION[0] <= place[0].area / area <= _REGION[1]]
         random = rng(self.seed, name)
-        chosen = random.sample(found, min(len(found), self.recipe.regions_per_scene))
+        chosen = random.sample(found, min(len(found), self.recipe.units_per_scene))
         for n, (box, evidence) in enumerate(chosen):
             yield Unit(f"{name}/r{n}", scene, box, evidence)
 
@@ -85,6 +103,7 @@ class Asker:
             rng(self.seed, unit.id, "clues"),
             most=most,
             region=unit.region,
+            wordings=self._wordings,
         )
 
     def instruction(self, unit: Unit, generation: int) -> str:
@@ -98,7 +117,7 @@ class Asker:
         system = self._filled(self.recipe.system, "", instruction)
         asked = self._filled(self.recipe.ask, clues.text, instruction)
         shown: list[Message] = []
-        for example in self._drawn(unit, generation):
+        for example in self._drawn(unit, generation, clues):
             shown.append(Message.of("user", self._filled(self.recipe.ask, example.clues, instruction)))
             shown.append(Message.of("assistant", example.reply))
         return (Message.of("system", system), *shown, Message.of("user", asked, *self._pictures(unit)))
@@ -113,8 +132,11 @@ class Asker:
             extra="" if self._extra == "{}" else self._extra,
         )
 
-    def _drawn(self, unit: Unit, generation: int) -> list[Example]:
-        wanted, pool = self.recipe.examples, self._examples
+    def _drawn(self, unit: Unit, generation: int, clues: Clues) -> list[Example]:
+        wanted = self.recipe.examples
+        # An example about this very image would be its reply.
+        told = {line for line in clues.text.splitlines() if len(line) >= _TELLING}
+        pool = [example for example in self._examples if not told & set(example.clues.splitlines())]
         if wanted is None or wanted.draw is None:
             return pool
         return rng(self.seed, unit.id, str(generation), "examples").sample(pool, min(wanted.draw, len(pool)))
