@@ -224,6 +224,8 @@ class Caller:
         self._kinds[outcome.kind] += 1
         if outcome.act in ("adapt", "fail"):
             endpoint.succeeded()
+        elif outcome.act in ("key", "account", "model", "path"):
+            endpoint.hold(self.config.timeout, now)  # until it is told why the run stops
         elif outcome.act == "wait":
             endpoint.pause(outcome.wait, self._backoff, now)
         else:

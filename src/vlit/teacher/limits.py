@@ -26,7 +26,7 @@ class Bucket:
     def ready_at(self, now: float) -> float:
         """When the next one may take; ``now`` or earlier: at once."""
         self._refill(now)
-        return now + (1 - self.level) / self.rate - 1e-9
+        return now + (1 - self.level) / self.rate
 
     def take(self, amount: float, now: float) -> None:
         """Take what a call may cost."""

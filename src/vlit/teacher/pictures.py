@@ -115,7 +115,8 @@ def _jpeg(image: PILImage.Image, mark: Box | None, longest_side: int | None) -> 
     if mark is not None:
         _draw(rgb, mark.scaled(rgb.width / width, rgb.height / height))
     out = io.BytesIO()
-    rgb.save(out, "JPEG", quality=QUALITY)
+    # Where a line is drawn, colours are kept at full resolution: a thin red one would fade.
+    rgb.save(out, "JPEG", quality=QUALITY, subsampling=0 if mark else 2)
     return out.getvalue()
 
 
@@ -123,7 +124,7 @@ def _draw(image: PILImage.Image, box: Box) -> None:
     """A red outline between two white ones stands out from any photo; its width goes with the photo's."""
     from PIL import ImageDraw
 
-    line = max(1, round(max(image.size) / 300))
+    line = max(2, round(max(image.size) / 300))
     x1, x2 = _within(box.x1, box.x2, 2 * line, image.width)
     y1, y2 = _within(box.y1, box.y2, 2 * line, image.height)
     draw = ImageDraw.Draw(image)
