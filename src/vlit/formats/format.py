@@ -38,11 +38,11 @@ class Format:
     Args:
         name: As in the recipe.
         suffix: Of the file that ``write`` makes, with the dot.
-        write: See :class:`Writer`.
+        write: See :class:`Writer`; none for a format that is only read.
         read: See :class:`Reader`.
     """
 
     name: str
     suffix: str
-    write: Writer
+    write: Writer | None
     read: Reader

@@ -13,6 +13,8 @@ FORMATS = Registry(
     "vlit.formats",
     {
         "llava": "vlit.formats.llava:LLAVA",
+        "svit": "vlit.formats.svit:SVIT",
+        "mimicit": "vlit.formats.mimicit:MIMICIT",
     },
 )
 

@@ -26,6 +26,13 @@ class FileConfig(stage.Config):
         description="folder that image paths are relative to; by default the deepest that holds all images",
     )
 
+    @pydantic.field_validator("format")
+    @classmethod
+    def _can_be_written(cls, name: str) -> str:
+        if FORMATS.load(name).write is None:
+            raise ValueError(f"{name} can be read, not written; for example, llava can")
+        return name
+
 
 class ExportConfig(stage.Config):
     """Which files to write."""
@@ -82,6 +89,7 @@ class ExportStage(stage.Stage[ExportConfig]):
         for item, path in zip(self.config.formats, self.files(run), strict=True):
             kind: Format = FORMATS.load(item.format)
             root = None if item.image_root is None else self.setting.resolve(item.image_root)
+            assert kind.write is not None  # the config refuses such formats
             kind.write(run.selected.parts(), path, image_root=root, metadata=item.metadata)
         return stage.Output()
 
