@@ -1,55 +1,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import pickle
-import random
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import vlit.teacher.index
+from tests.teacher.journals import HELLO, URL, asked, filled, pay
 from vlit.data.errors import VlitError
 from vlit.teacher.journal import Journal, JournalView, Totals
-from vlit.teacher.message import Message, Picture, Request, Sampling
-from vlit.teacher.records import Call, Fail, Reply
+from vlit.teacher.message import Picture, Request
 from vlit.teacher.reply import Choice, Failure, Usage
-
-URL = "http://localhost:8000/v1"
-HELLO = Choice("Hello.", "stop")
-TEN_AND_FIVE = Usage(10, 5)
-
-
-def asked(text: str = "What is here?", *pictures: Picture) -> Request:
-    return Request(
-        model="m", messages=(Message.of("user", text, *pictures),), sampling=Sampling(temperature=0.8)
-    )
-
-
-async def pay(journal: Journal, request: Request, *choices: Choice, usage: Usage = TEN_AND_FIVE) -> str:
-    call = journal.sent(request, n=len(choices), endpoint=URL, most=100)
-    await journal.answered(call, request.key, choices, usage, model=request.model)
-    return call
-
-
-def filled(folder: Path, *requests: Request) -> None:
-    async def fill() -> None:
-        for request in requests:
-            await pay(journal, request, Choice(request.messages[0].text, "stop"))
-
-    with Journal(folder) as journal:
-        asyncio.run(fill())
-
-
-# --- what is kept -----------------------------------------------------------------------------------------
 
 
 def test_what_was_paid_is_there_in_order_of_arrival_in_all_later_sessions(tmp_path: Path) -> None:
@@ -166,9 +131,6 @@ def test_any_text_comes_back_as_it_was(
         (folder / "index.bin").unlink(missing_ok=True)
 
 
-# --- failures ---------------------------------------------------------------------------------------------
-
-
 def test_a_final_failure_holds_until_a_reply_or_a_retry(tmp_path: Path) -> None:
     one, two = asked("one"), asked("two")
     refused, filtered = Failure("refused", "400: no"), Failure("filtered", "400: violence")
@@ -236,9 +198,6 @@ def test_a_call_may_be_answered_in_another_session(tmp_path: Path) -> None:
         assert journal.totals["m"] == Totals(2, 1, 1, prompt=1, completion=2)
 
 
-# --- writers ----------------------------------------------------------------------------------------------
-
-
 def test_two_writers_are_refused_and_readers_are_not(tmp_path: Path) -> None:
     with Journal(tmp_path):
         with pytest.raises(VlitError, match="another process is writing"):
@@ -303,286 +262,3 @@ def test_many_waiters_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         asyncio.run(session())
         assert journal.totals["m"].replies == 300
     assert len(syncs) < 30
-
-
-# --- what goes wrong --------------------------------------------------------------------------------------
-
-
-def test_a_last_line_torn_at_any_byte_harms_no_other(tmp_path: Path) -> None:
-    one, two = asked("one"), asked("two")
-    filled(tmp_path, one, two)
-    whole = (tmp_path / "00001.jsonl").read_bytes()
-    last = whole[:-1].rindex(b"\n") + 1
-    for end in range(last, len(whole) + 1):
-        folder = tmp_path / str(end)
-        folder.mkdir()
-        (folder / "00001.jsonl").write_bytes(whole[:end])
-        (folder / "index.bin").write_bytes((tmp_path / "index.bin").read_bytes())
-        there = (Choice("two", "stop"),) if end >= len(whole) - 1 else ()
-        for _ in range(2):
-            with Journal(folder) as journal:
-                assert journal.choices(one.key) == (Choice("one", "stop"),)
-                assert journal.choices(two.key) == there
-                assert journal.damaged == ()
-                assert journal.totals["m"].calls == 2 + _
-                assert journal.totals["m"].unknown == 100 * (not there) + _
-                journal.sent(one, n=1, endpoint=URL, most=1)
-        assert JournalView(folder).choices(two.key) == there
-
-
-def test_a_damaged_line_is_listed_and_the_replies_around_it_stay(tmp_path: Path) -> None:
-    requests = [asked(str(n)) for n in range(3)]
-    filled(tmp_path, *requests)
-    lines = (tmp_path / "00001.jsonl").read_bytes().splitlines(keepends=True)
-    lines[3] = lines[3].replace(b"choices", b"cho\x00\xff\xfe")
-    (tmp_path / "00001.jsonl").write_bytes(b"".join(lines))
-    (tmp_path / "index.bin").unlink()
-    for _ in range(2):
-        with Journal(tmp_path) as journal:
-            assert journal.damaged == ("00001.jsonl, line 4",)
-            assert [len(journal.choices(request.key)) for request in requests] == [1, 0, 1]
-            assert journal.totals["m"].unknown == 100, "what it cost is not known"
-
-
-def test_an_index_that_does_not_fit_the_segments_is_made_anew(tmp_path: Path) -> None:
-    one, two = asked("one"), asked("two")
-    filled(tmp_path, one)
-    early = (tmp_path / "index.bin").read_bytes()
-    filled(tmp_path, two)
-    late = (tmp_path / "index.bin").read_bytes()
-    segment = (tmp_path / "00001.jsonl").read_bytes()
-
-    def seen() -> tuple[int, int, int]:
-        with Journal(tmp_path) as journal:
-            return len(journal.choices(one.key)), len(journal.choices(two.key)), journal.totals["m"].calls
-
-    for index in (b"", b"vlit-ix1", late[:-8], late[:40], b"\0" * len(late), early, late):
-        (tmp_path / "index.bin").write_bytes(index)
-        assert seen() == (1, 1, 2)
-    (tmp_path / "00001.jsonl").write_bytes(segment.replace(b"one", b"oneone"))  # edited by hand
-    assert seen()[1:] == (1, 2)
-    (tmp_path / "00001.jsonl").unlink()
-    assert seen()[1:] == (1, 1)
-
-
-def test_a_segment_that_changes_under_its_index_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    filled(tmp_path, asked("one"), asked("two"))
-    path = tmp_path / "00001.jsonl"
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([b"{" + b" " * (len(lines[0]) - 2) + b"\n", b"x" + lines[1][1:], *lines[2:]]))
-    with pytest.raises(VlitError, match=r"changed under its index[\s\S]*00001.jsonl[\s\S]*delete .*index.bin"):
-        JournalView(tmp_path).choices(asked("one").key)
-
-
-def test_keys_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
-    async def session() -> None:
-        for key in ("a" * 16 + "0" * 16, "a" * 16 + "1" * 16):
-            call = journal.sent(asked(), n=1, endpoint=URL, most=9)
-            await journal.answered(call, key, (Choice(key),), Usage(), model="m")
-
-    with Journal(tmp_path) as journal:
-        asyncio.run(session())
-    assert JournalView(tmp_path).choices("a" * 16 + "1" * 16) == (Choice("a" * 16 + "1" * 16),)
-    assert JournalView(tmp_path).choices("a" * 32) == ()
-
-
-operations = st.lists(
-    st.tuples(
-        st.sampled_from(["pay", "fail", "final", "send", "retry", "reopen", "lose index"]), st.integers(0, 4)
-    ),
-    max_size=40,
-)
-
-
-@settings(max_examples=40, deadline=None)
-@given(operations)
-def test_the_index_knows_what_a_dictionary_would_know(
-    tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[str, int]]
-) -> None:
-    folder = tmp_path_factory.mktemp("journal")
-    choices: dict[int, list[Choice]] = {n: [] for n in range(5)}
-    finals: dict[int, Failure | None] = dict.fromkeys(range(5))
-    totals = Totals()
-
-    async def do(journal: Journal, what: str, which: int, number: int) -> None:
-        request = asked(str(which))
-        if what == "retry":
-            journal.retry()
-            finals.update(dict.fromkeys(finals))
-            return
-        call = journal.sent(request, n=1, endpoint=URL, most=7)
-        totals.calls += 1
-        if what == "pay":
-            choice = Choice(f"reply {number}")
-            await journal.answered(call, request.key, (choice,), Usage(2, 1), model="m")
-            choices[which].append(choice)
-            finals[which] = None
-            totals.replies, totals.prompt, totals.completion = (
-                totals.replies + 1, totals.prompt + 2, totals.completion + 1,
-            )  # fmt: skip
-        elif what in ("fail", "final"):
-            final = Failure("refused", f"no {number}") if what == "final" else None
-            await journal.failed(call, request.key, "no", cost=0, final=final)
-            finals[which] = final or finals[which]
-            totals.failed += 1
-        else:
-            totals.unknown += 7
-
-    def check(journal: JournalView) -> None:
-        for which in range(5):
-            key = asked(str(which)).key
-            assert list(journal.choices(key)) == choices[which]
-            assert journal.failure(key) == finals[which]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vlit.teacher.index, "RECENT", 3)
-        journal = Journal(folder)
-        for number, (what, which) in enumerate(operations):
-            if what in ("reopen", "lose index"):
-                journal.close()
-                if what == "lose index":
-                    (folder / "index.bin").unlink(missing_ok=True)
-                journal = Journal(folder)
-            else:
-                asyncio.run(do(journal, what, which, number))
-            check(journal)
-        check(JournalView(folder))
-        journal.close()
-        with Journal(folder) as journal:
-            check(journal)
-            assert journal.totals.get("m", Totals()) == totals
-
-
-CHILD = """
-import asyncio, json, sys
-from pathlib import Path
-from vlit.teacher.journal import Journal
-from vlit.teacher.message import Message, Request
-from vlit.teacher.reply import Choice, Usage
-import vlit.teacher.index
-vlit.teacher.index.RECENT = 40
-
-async def work(journal, name):
-    for number in range(100_000):
-        request = Request(model="m", messages=(Message.of("user", f"{name} {number}"),))
-        call = journal.sent(request, n=1, endpoint="http://localhost/v1", most=10)
-        print("sent", call, request.key, flush=True)
-        await journal.answered(call, request.key, (Choice(request.key * 20),), Usage(1, 1), model="m")
-        print("answered", call, request.key, flush=True)
-
-async def main(journal):
-    print("ready", flush=True)
-    await asyncio.gather(*(work(journal, name) for name in "abcdefgh"), return_exceptions=False)
-
-with Journal(Path(sys.argv[1])) as journal:
-    asyncio.run(main(journal))
-"""
-
-
-@pytest.fixture
-def child(tmp_path: Path) -> Iterator[list[str]]:
-    (tmp_path / "child.py").write_text(CHILD)
-    yield [sys.executable, str(tmp_path / "child.py"), str(tmp_path / "journal")]
-
-
-def said(output: str, word: str) -> dict[str, str]:
-    """Call -> key of each line that the child said whole."""
-    lines = [line.split() for line in output.splitlines(keepends=True) if line.endswith("\n")]
-    return {line[1]: line[2] for line in lines if line[0] == word}
-
-
-@pytest.mark.slow
-def test_no_kill_loses_what_was_answered_or_hides_what_was_sent(tmp_path: Path, child: list[str]) -> None:
-    moments = random.Random(7)
-    sent: dict[str, str] = {}
-    answered: dict[str, str] = {}
-    for _ in range(8):
-        process = subprocess.Popen(child, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(moments.random() * 0.15)
-        process.send_signal(signal.SIGKILL)
-        output = process.stdout.read()
-        process.wait()
-        sent |= said(output, "sent")
-        answered |= said(output, "answered")
-        with Journal(tmp_path / "journal") as journal:  # the lock went with the process
-            assert journal.damaged == ()
-            for call, key in answered.items():
-                assert journal.outcomes(key)[call] == "answered"
-                assert journal.choices(key)[0] == Choice(key * 20)
-            assert all(call in journal.outcomes(key) for call, key in sent.items())
-            records = list(journal.records())
-            calls = [record.id for record in records if isinstance(record, Call)]
-            replies = [record.id for record in records if isinstance(record, Reply | Fail)]
-            assert len(calls) == len(set(calls)), "ids are unique over all runs"
-            assert set(replies) <= set(calls)
-            assert len(replies) == len(set(replies))
-            total = journal.totals["m"]
-            assert (total.calls, total.replies) == (len(calls), len(replies))
-            assert total.unknown == 10 * (len(calls) - len(replies))
-    assert len(answered) > 50
-
-
-FULL = """
-import resource, signal
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))
-"""
-
-
-@pytest.mark.slow
-def test_a_disk_that_is_full_stops_all_and_confirms_nothing_that_is_not_there(
-    tmp_path: Path, child: list[str]
-) -> None:
-    Path(child[1]).write_text(FULL + CHILD)
-    done = subprocess.run(child, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert "VlitError: cannot write here: File too large" in done.stderr
-    answered = said(done.stdout, "answered")
-    assert answered
-    with Journal(tmp_path / "journal") as journal:
-        assert journal.damaged == ()
-        assert (tmp_path / "journal" / "00001.jsonl").read_bytes().endswith(b"}\n")
-        for key in answered.values():
-            assert journal.choices(key) == (Choice(key * 20),)
-
-
-def test_everyone_who_waits_is_told_when_syncing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A disk that fails cannot be had here: the operating system's answer is put in its place.
-    journal = Journal(tmp_path)
-
-    async def session() -> list[BaseException | None]:
-        keys = [asked(str(n)).key for n in range(5)]
-        calls = [journal.sent(asked(str(n)), n=1, endpoint=URL, most=9) for n in range(5)]
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", lambda file: (_ for _ in ()).throw(OSError(5, "Input/output error")))
-            results = await asyncio.gather(
-                *(
-                    journal.answered(c, k, (HELLO,), Usage(), model="m")
-                    for c, k in zip(calls, keys, strict=True)
-                ),
-                return_exceptions=True,
-            )
-        with pytest.raises(VlitError, match="Input/output"):  # the next sync could be believed, but must not be
-            await pay(journal, asked("later"), HELLO)
-        return results
-
-    results = asyncio.run(session())
-    assert all(isinstance(error, VlitError) and "Input/output" in str(error) for error in results)
-    assert len({id(error) for error in results}) == 5
-    with pytest.raises(VlitError, match="Input/output"):
-        journal.close()
-    Journal(tmp_path).close()
-
-
-def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(VlitError, match="cannot write here"):
-        Journal(tmp_path / "file" / "journal")
-
-
-def test_every_line_is_json_that_other_tools_read(tmp_path: Path) -> None:
-    filled(tmp_path, asked("one"))
-    kinds = [json.loads(line)["record"] for line in (tmp_path / "00001.jsonl").read_text().splitlines()]
-    assert kinds == ["call", "reply"]
