@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import REPOSITORY
 from tests.teacher.answering import Answer, Answering, Heard, completion
 from tests.teacher.asking import ask_until_spent, config, request, texts, with_teacher
 from tests.teacher.server import ScriptedTeacher
@@ -132,6 +136,37 @@ def do_all(asked: list[Request]):  # type: ignore[no-untyped-def]
         return sum(len(texts(outcome)) for outcome in await asyncio.gather(*map(teacher.ask, asked)))
 
     return do
+
+
+_ASKING = """
+import sys
+from pathlib import Path
+from tests.teacher.asking import ask_until_spent, config, request, with_teacher
+asked = [request(f"Describe photo {i}.") for i in range(100)]
+settings = config(sys.argv[1], budget={"tokens": int(sys.argv[3])})
+with_teacher(Path(sys.argv[2]), settings, lambda teacher, journal: ask_until_spent(teacher, asked))
+"""
+
+
+@pytest.mark.slow
+def test_the_budget_holds_over_kills(tmp_path: Path) -> None:
+    """A call that was in flight when its process was killed may have been paid, and counts at its most."""
+    with ScriptedTeacher(latency=0.05) as server:
+        command = [sys.executable, "-c", _ASKING, server.url, str(tmp_path), "6000"]
+        for calls in (3, 20, 25):
+            child = subprocess.Popen(command, cwd=REPOSITORY)
+            while len(server.log) < calls and child.poll() is None:
+                time.sleep(0.01)
+            child.kill()
+            child.wait()
+        subprocess.run(command, cwd=REPOSITORY, check=True)
+        seen = [call for call in server.log if call.texts]
+        assert sum(call.prompt_tokens + call.completion_tokens for call in seen) <= 6000
+    with Journal(tmp_path) as journal:
+        totals = journal.totals["scripted"]
+        assert totals.calls == len(server.log)
+        assert totals.unknown > 0
+        assert 6000 - 250 < totals.most <= 6000
 
 
 def test_a_smaller_request_may_still_fit(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from vlit.teacher.journal import Journal
 from vlit.teacher.message import Picture, Request
 from vlit.teacher.pictures import Pictures
 from vlit.teacher.progress import TeacherProgress, told
-from vlit.teacher.reply import Choice, Failure, FailureKind, Usage
+from vlit.teacher.reply import Choice, Failure, Usage
 from vlit.teacher.route import Endpoint, Route, same
 from vlit.teacher.transport import unanswered
 from vlit.teacher.waits import backoff
@@ -46,7 +46,8 @@ class _Attempts:
 
     first: float | None = None  #: when the first one left
     counted: int = 0  #: those that failed, and it may be the request's fault
-    failed: int = 0  #: all that failed
+    failed: int = 0  #: all that failed, but for those that the server turned away
+    blamed: bool = False  #: whether the last one counted
     without: frozenset[str] = frozenset()  #: fields that are left out
     avoid: Endpoint | None = None  #: where the last one failed
     last: Trouble | None = None
@@ -264,34 +265,36 @@ class Caller:
         if trouble.act == "fail":
             return Lost(call.id, Failure(trouble.failure, trouble.reason), trouble.cost)
         now = self._loop.time()
-        attempts.failed += 1
-        attempts.counted += _counts(trouble, endpoint)
-        delay = 0.0 if trouble.act in ("wait", "adapt") else backoff(attempts.failed, self._backoff)
-        due = (attempts.first or now) + self.config.deadline
-        if lost := self._worn_out(attempts, trouble, over=now + delay >= due):
+        attempts.blamed = _counts(trouble, endpoint)
+        attempts.counted += attempts.blamed
+        delay = 0.0
+        if trouble.act not in ("wait", "adapt"):
+            attempts.failed += 1
+            delay = backoff(attempts.failed, self._backoff)
+        left = (attempts.first or now) + self.config.deadline - now
+        if lost := self._worn_out(attempts, trouble, over=delay >= left):
             return Lost(call.id, lost, trouble.cost)
         await self.journal.failed(call.id, key, trouble.reason, cost=trouble.cost)
         await self._stop_if_hopeless(asked.request, endpoint, trouble)
         if trouble.act == "adapt":
             attempts.without |= trouble.fields
         elif delay:
-            await asyncio.sleep(delay)
+            await asyncio.sleep(min(delay, max(left, 0.0)))
         return None
 
     def _worn_out(self, attempts: _Attempts, trouble: Trouble, *, over: bool) -> Failure | None:
         """The failure of a request that was tried often enough, where the server is not to blame."""
-        if trouble.act in ("key", "account", "model", "path") or not attempts.counted:
+        if not attempts.blamed:
             return None
-        kind: FailureKind = trouble.failure if trouble.act == "again" else "unreachable"
         if attempts.counted >= self.config.attempts:
-            return Failure(kind, f"{trouble.reason} (after {attempts.counted} attempts)")
-        return Failure(kind, f"{trouble.reason} ({self._within})") if over else None
+            return Failure(trouble.failure, f"{trouble.reason} (after {attempts.counted} attempts)")
+        return Failure(trouble.failure, f"{trouble.reason} ({self._within})") if over else None
 
     async def _expired(self, attempts: _Attempts) -> Lost:
         """The deadline came while the call waited for its turn."""
         last = attempts.last
         assert last is not None, "only calls that are made again have a deadline"
-        if not attempts.counted and self._route.all_sick:
+        if not attempts.blamed and self._route.all_sick:
             self._halt(stops.silent(self.config.endpoints, self.config.deadline, last.reason))
         return Lost(attempts.call, Failure("unreachable", f"{last.reason} ({self._within})"), recorded=True)
 

@@ -52,7 +52,6 @@ class Wire:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP, ttl_dns_cache=300),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=min(_CONNECT, self._timeout)),
-            skip_auto_headers=("Content-Type",),
         )
 
     async def close(self) -> None:
