@@ -163,7 +163,7 @@ def _explained(item: Any, model: type[Config], extra: Iterable[str] = ()) -> str
     message = worded(item)
     if item["type"] == "extra_forbidden":
         return f"unknown key; {nearest(str(item['loc'][-1]), [*_known_keys(model, item['loc'][:-1]), *extra])}"
-    if item["type"] not in ("missing", "unknown_name") and not isinstance(item["input"], Mapping):
+    if item["type"] not in ("missing", "unknown_name", "secret") and not isinstance(item["input"], Mapping):
         message += f" (found {shown(repr(item['input']))})"
     return message
 

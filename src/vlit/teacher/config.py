@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import pydantic
+from pydantic_core import PydanticCustomError
 
 from vlit.run.stage import Config
 
@@ -31,6 +33,9 @@ class EndpointConfig(Config):
     def _is_base(cls, url: str) -> str:
         if not url.startswith(("http://", "https://")):
             raise ValueError("a URL is needed, for example http://localhost:8000/v1")
+        if "@" in urlsplit(url).netloc:
+            text = "a URL without user and password is needed: `key:` names the variable that holds a key"
+            raise PydanticCustomError("secret", "{text}", {"text": text})
         return url.rstrip("/").removesuffix("/chat/completions")
 
     @pydantic.field_validator("key")
@@ -38,7 +43,8 @@ class EndpointConfig(Config):
     def _is_name(cls, key: str | None) -> str | None:
         # A key that was pasted here must not be repeated in an error or kept in the run folder.
         if key is not None and not (key.isidentifier() and len(key) <= 60):
-            raise ValueError("the NAME of an environment variable is needed, never the key itself")
+            text = "the NAME of an environment variable is needed, never the key itself"
+            raise PydanticCustomError("secret", "{text}", {"text": text})
         return key
 
 
