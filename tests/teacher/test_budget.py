@@ -143,7 +143,7 @@ import sys
 from pathlib import Path
 from tests.teacher.asking import ask_until_spent, config, request, with_teacher
 asked = [request(f"Describe photo {i}.") for i in range(100)]
-settings = config(sys.argv[1], budget={"tokens": int(sys.argv[3])})
+settings = config(sys.argv[1], concurrency=4, budget={"tokens": int(sys.argv[3])})
 with_teacher(Path(sys.argv[2]), settings, lambda teacher, journal: ask_until_spent(teacher, asked))
 """
 
@@ -164,8 +164,8 @@ def test_the_budget_holds_over_kills(tmp_path: Path) -> None:
         assert sum(call.prompt_tokens + call.completion_tokens for call in seen) <= 6000
     with Journal(tmp_path) as journal:
         totals = journal.totals["scripted"]
-        assert totals.calls == len(server.log)
-        assert totals.unknown > 0
+        assert totals.calls >= len(server.log)  # some were killed before they arrived
+        assert 0 < totals.unknown <= 3 * 4 * 250
         assert 6000 - 250 < totals.most <= 6000
 
 

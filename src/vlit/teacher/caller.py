@@ -10,19 +10,19 @@ from dataclasses import dataclass
 import aiohttp
 import msgspec
 
-from vlit.data.errors import VlitError
 from vlit.data.images import ImageProblem
 from vlit.teacher import stops
 from vlit.teacher.budget import Budget, Most
 from vlit.teacher.completion import Completion, read_completion
 from vlit.teacher.config import TeacherConfig
 from vlit.teacher.errors import Trouble, answered
+from vlit.teacher.halting import Halting
 from vlit.teacher.journal import Journal
 from vlit.teacher.message import Picture, Request
 from vlit.teacher.pictures import Pictures
 from vlit.teacher.progress import TeacherProgress, told
 from vlit.teacher.reply import Choice, Failure, Usage
-from vlit.teacher.route import Endpoint, Route, same
+from vlit.teacher.route import Endpoint, Route
 from vlit.teacher.transport import unanswered
 from vlit.teacher.waits import backoff
 from vlit.teacher.wire import Wire, adapted, sent_fields, shown
@@ -95,8 +95,6 @@ class Caller:
         self._budget = Budget(config, journal.totals)
         self._pictures = Pictures(linked=config.pictures == "url")
         self._kinds: Counter[str] = Counter()
-        self._told: set[str] = set()
-        self._hopeless: set[Endpoint] = set()
 
     async def open(self) -> None:
         """Make the session; all that follows belongs to the event loop that runs now."""
@@ -104,7 +102,7 @@ class Caller:
         now = self._loop.time()
         self._route = Route([Endpoint(endpoint, now) for endpoint in self.config.endpoints])
         self._targets = dict(zip(self._route.endpoints, self._wire.targets, strict=True))
-        self._stopping = asyncio.Lock()
+        self._halting = Halting(self.config, self._route, self._models, self._warn)
         await self._wire.open()
 
     async def close(self) -> None:
@@ -130,7 +128,7 @@ class Caller:
             bound = asked.most.prompt + n * asked.most.completion
             endpoint = await self._endpoint(attempts, bound)
             if endpoint is None:
-                return await self._expired(attempts)
+                return self._expired(attempts)
             try:
                 call, outcome = await self._attempt(asked, n, endpoint, attempts, bound)
             except ImageProblem as problem:
@@ -203,6 +201,9 @@ class Caller:
         fields = sent_fields(body) if status in (400, 413, 422) else ()
         return answered(status, headers, answer, fields, self.config.deadline)
 
+    async def _models(self, endpoint: Endpoint) -> list[str]:
+        return await self._wire.models(self._targets[endpoint])
+
     async def _body(self, request: Request, n: int, without: frozenset[str]) -> bytes:
         urls: dict[Picture, str] = {}
         for message in request.messages:
@@ -253,9 +254,8 @@ class Caller:
         endpoint.single |= "n" in without
         names = ", ".join(sorted(without - {"n", "max_tokens"}))
         if names:
-            self._say_once(
-                f"{shown(endpoint.config.url)} does not know {names}: asked without, replies may differ"
-            )
+            url = shown(endpoint.config.url)
+            self._halting.say_once(f"{url} does not know {names}: asked without, replies may differ")
 
     async def _judge(self, asked: Asked, call: _Call, trouble: Trouble, attempts: _Attempts) -> Lost | None:
         """Record a failed call and wait until it may be made again; or say why it may not."""
@@ -275,7 +275,7 @@ class Caller:
         if lost := self._worn_out(attempts, trouble, over=delay >= left):
             return Lost(call.id, lost, trouble.cost)
         await self.journal.failed(call.id, key, trouble.reason, cost=trouble.cost)
-        await self._stop_if_hopeless(asked.request, endpoint, trouble)
+        await self._halting.look(asked.request, endpoint, trouble)
         if trouble.act == "adapt":
             attempts.without |= trouble.fields
         elif delay:
@@ -290,65 +290,17 @@ class Caller:
             return Failure(trouble.failure, f"{trouble.reason} (after {attempts.counted} attempts)")
         return Failure(trouble.failure, f"{trouble.reason} ({self._within})") if over else None
 
-    async def _expired(self, attempts: _Attempts) -> Lost:
+    def _expired(self, attempts: _Attempts) -> Lost:
         """The deadline came while the call waited for its turn."""
         last = attempts.last
         assert last is not None, "only calls that are made again have a deadline"
         if not attempts.blamed and self._route.all_sick:
-            self._halt(stops.silent(self.config.endpoints, self.config.deadline, last.reason))
+            self._halting.halt(stops.silent(self.config.endpoints, self.config.deadline, last.reason))
         return Lost(attempts.call, Failure("unreachable", f"{last.reason} ({self._within})"), recorded=True)
 
     @property
     def _within(self) -> str:
         return f"no reply within the deadline of {self.config.deadline:g} s"
-
-    async def _stop_if_hopeless(self, request: Request, endpoint: Endpoint, trouble: Trouble) -> None:
-        """Stop the run when no request can succeed any more.
-
-        Raises:
-            VlitError: With what the user can do.
-        """
-        config, reason = endpoint.config, trouble.reason
-        if trouble.act == "key":
-            self._halt(stops.wrong_key(config, reason))
-        if trouble.act == "account":
-            self._halt(stops.empty_account(config, reason))
-        if trouble.act in ("model", "path"):
-            async with self._stopping:  # one of those in flight asks for the models, the others wait
-                if not self._route.stopped:
-                    models = await self._wire.models(self._targets[endpoint])
-                    known = trouble.act == "model" or (models and request.model not in models)
-                    if known:
-                        self._halt(stops.unknown_model(config, request.model, models, reason))
-                    self._halt(stops.wrong_path(config, reason))
-        if trouble.act == "host":
-            self._lose_hope(endpoint, trouble)
-        if trouble.act == "down" and not endpoint.ever:
-            self._say_once(f"{shown(endpoint.config.url)}: {reason}; trying again")
-        if self._route.down_for(self._loop.time()) > self.config.deadline:
-            seconds = self._route.down_for(self._loop.time())
-            self._halt(stops.silent(self.config.endpoints, seconds, reason))
-        if self._route.stopped:
-            self._halt(self._route.stopped)
-
-    def _lose_hope(self, endpoint: Endpoint, trouble: Trouble) -> None:
-        """Stop when no server can be found; one that answered before may come back."""
-        if trouble.kind == "files":
-            self._halt(stops.no_host(endpoint.config, trouble.reason))
-        if not endpoint.ever:
-            self._hopeless.add(endpoint)
-            self._say_once(f"{shown(endpoint.config.url)}: {trouble.reason}")
-        if all(each in self._hopeless and not each.ever for each in self._route.endpoints):
-            self._halt(stops.no_host(endpoint.config, trouble.reason))
-
-    def _halt(self, error: VlitError) -> None:
-        self._route.stop(error)
-        raise same(error)
-
-    def _say_once(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
-            self._warn(text)
 
 
 def _counts(trouble: Trouble, endpoint: Endpoint) -> bool:
