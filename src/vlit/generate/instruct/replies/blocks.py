@@ -82,11 +82,6 @@ def scan(text: str) -> Scanned:
     return Scanned(_merged(blocks), tuple(repairs))
 
 
-def label_of(text: str) -> tuple[Kind, str] | None:
-    """The kind of a label that the text begins with, and the text behind it."""
-    return _label(text)
-
-
 def _label(line: str) -> tuple[Kind, str] | None:
     bare = line.lstrip(_DECOR)
     found = _LABEL.match(bare)
@@ -153,8 +148,8 @@ def _merged(blocks: list[Block]) -> list[Block]:
     """Without labels that only announce the next one: ``### Question 1``, then ``User: …``."""
     merged: list[Block] = []
     for block in blocks:
-        nested = label_of(block.text) if block.kind != "topic" else None
-        if nested and "\n" not in block.text and nested[0] == block.kind:
+        nested = _label(block.text) if block.kind != "topic" and ":" in block.text[:30] else None
+        if nested and nested[0] == block.kind:
             block = Block(block.kind, nested[1])
         if merged and merged[-1].kind == block.kind:
             if block.kind == "topic":

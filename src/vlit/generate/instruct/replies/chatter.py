@@ -39,10 +39,10 @@ def without_preamble(text: str) -> tuple[str, tuple[Repair, ...]]:
 def without_closing(text: str) -> tuple[str, tuple[Repair, ...]]:
     """A text without polite words and rules after it; something always remains."""
     head, tail = text[:-_TAIL], text[-_TAIL:].rstrip()
-    bare = _RULE.sub("", tail)
+    bare = _RULE.sub("", tail).rstrip()
     if suspected("closing", bare):
         while start := _last_start(bare):
-            bare = bare[:start].rstrip()
+            bare = _RULE.sub("", bare[:start].rstrip()).rstrip()
     return (head + bare, ("closing",)) if bare != tail else (head + tail, ())
 
 

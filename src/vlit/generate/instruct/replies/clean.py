@@ -88,8 +88,10 @@ def _without_thinking(text: str) -> tuple[str, bool]:
         elif not opened:
             kept.append(text[start : mark.start()])
             start, opened = mark.start(), True
+    if opened:
+        return text, True
     kept.append(text[start:])
-    return "\n".join(part for part in kept if part), opened
+    return "\n".join(part for part in kept if part), False
 
 
 def _trimmed(text: str, *, fences: bool = True) -> tuple[str, tuple[Repair, ...]]:

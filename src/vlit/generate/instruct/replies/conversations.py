@@ -56,6 +56,7 @@ def _cleaned(talks: list[Talk], reading: Reading) -> list[Talk]:
 
 def _pair(pair: Pair, reading: Reading) -> Pair:
     question, answer = (None if text is None else reading.canonical(_bare(text, reading)) for text in pair)
+    answer = answer and reading.allowed(answer)
     if question and "<" in question and (found := IMAGE_TOKENS.search(question)):
         at_an_end = found.start() == 0 or found.end() == len(question)
         if at_an_end and (rest := (question[: found.start()] + question[found.end() :]).strip()):
@@ -81,12 +82,13 @@ def _problems(talks: list[Talk], reading: Reading) -> list[list[list[Problem]]]:
     judge = reading.judge(text for talk in talks for pair in talk.pairs for text in pair if text)
     problems: list[list[list[Problem]]] = []
     flat: list[tuple[str, list[Problem]]] = []
+    shifted = talks[0].pairs[0].question is None  # then the last question has not been cut off either
     for t, talk in enumerate(talks, 1):
         problems.append([])
         for n, pair in enumerate(talk.pairs, 1):
             place = f"pair {n}" + (f" of conversation {t}" if reading.reply.form == "topics" else "")
             last = t == len(talks) and n == len(talk.pairs)
-            said = judge.pair(pair, place, last=last)
+            said = judge.pair(pair, place, last=last and not shifted)
             # Of JSON only values that are closed were read.
             open_ended = last and reading.cut and "json" not in reading.repairs
             if open_ended and not any(p.kind == "truncated" for p in said):
@@ -127,8 +129,10 @@ def _too_few(talks: list[Talk], wanted: int, reading: Reading) -> Iterator[Probl
     reply = reading.reply
     came = [len(talk.pairs) for talk in talks]
     if reply.form == "pairs" or reply.least:
-        if sum(came) < min(reply.least or wanted, wanted):
-            yield Problem("too_few", "", f"only {sum(came)} of {wanted} question-answer pairs came")
+        # More than were asked for of one conversation make up for no other.
+        usable = sum(min(pairs, reply.count) for pairs in came[: wanted // reply.count])
+        if usable < min(reply.least or wanted, wanted):
+            yield Problem("too_few", "", f"only {usable} of {wanted} question-answer pairs came")
         return
     if len(talks) < reply.topics:
         said = f"only {len(talks)} of {reply.topics} conversations came, each below its topic"

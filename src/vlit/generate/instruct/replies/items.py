@@ -31,7 +31,7 @@ def read_items(text: str, reading: Reading) -> Parsed | Flaws:
     count = reading.reply.count
     found = find_items(text, count)
     reading.repairs.update(found.repairs)
-    items = [reading.canonical(item) for item in found.items]
+    items = [reading.allowed(reading.canonical(item)) for item in found.items]
     judge = reading.judge(items)
     problems = [list(judge.answer(item, f"item {n}")) for n, item in enumerate(items, 1)]
     if reading.cut and items and "json" not in reading.repairs:  # of JSON only whole items were read

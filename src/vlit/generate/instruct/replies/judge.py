@@ -73,7 +73,7 @@ class Judge:
         if not answer and last:
             return [Problem("truncated", place, "has a question and no answer")]
         if answer is None:
-            return [Problem("roles", place, "is a question without an answer, followed by another question")]
+            return [Problem("roles", place, "is a question without an answer")]
         return [
             *self._question(question, f"the question of {place}"),
             *self.answer(answer, f"the answer of {place}", last=last),

@@ -52,7 +52,8 @@ def _talks(blocks: list[Block]) -> list[Talk]:
             talks[-1].pairs.append(Pair(question, None))
             question = None
         if block.kind == "topic":
-            talks.append(Talk(block.text or None, []))
+            if not block.text or block.text != talks[-1].topic:
+                talks.append(Talk(block.text or None, []))
         elif block.kind == "question":
             question = block.text
         else:
@@ -65,7 +66,7 @@ def _numbered(text: str) -> list[Talk]:
     """``1. What is it?``, and the answer on the lines below."""
     pairs: list[Pair] = []
     starts = [m.span() for m in _NUMBERED.finditer(text)]
-    for (_, start), (end, _) in zip(starts, [*starts[1:], (len(text), 0)], strict=True):
+    for (_, start), (end, _) in zip(starts, [*starts[1:], (len(text), 0)], strict=False):
         question, _, answer = text[start:end].strip().partition("\n")
         question = question.strip(" \t*_")
         if question.endswith("?") and answer.strip():

@@ -47,6 +47,11 @@ class Reading:
             self.repairs.add("tags")
         return spelt
 
+    def allowed(self, answer: str) -> str:
+        """The answer in the spelling of the contract, where only capitals and the full stop differ."""
+        key = answer.strip(" .").casefold()
+        return next((known for known in self.reply.answers if known.strip(" .").casefold() == key), answer)
+
     def good(self, parts: Sequence[T], problems: Sequence[list[Problem]]) -> list[T]:
         """Parts without a problem; that others are left out is noted."""
         for said in problems:

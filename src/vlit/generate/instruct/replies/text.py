@@ -18,7 +18,7 @@ def read_text(text: str, reading: Reading) -> Parsed | Flaws:
         text: The reply without its wrapping.
         reading: Contract and repairs.
     """
-    text = reading.canonical(_inner(text, reading))
+    text = reading.allowed(reading.canonical(_inner(text, reading)))
     answers = sum(block.kind == "answer" for block in scan(text).blocks)
     if answers > 1:
         return reading.flaws([Problem("form", "", f"one text was asked for, and {answers} answers came")])
