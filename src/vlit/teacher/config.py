@@ -82,7 +82,7 @@ class TeacherConfig(Config):
     deadline: Positive = pydantic.Field(900.0, description="seconds of a request with all its attempts")
     attempts: int = pydantic.Field(8, ge=1, description="of one request; 429 does not count")
     structured: bool = pydantic.Field(
-        True, description="send JSON schemas where a recipe has one; false: never"
+        False, description="hold replies to a JSON schema, on servers that can: OpenAI, vLLM, SGLang, llama.cpp"
     )
     pictures: Literal["data", "url"] = pydantic.Field(
         "data", description="data: bytes in the message; url: the photo's URL, where it has one"

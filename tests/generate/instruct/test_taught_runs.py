@@ -153,6 +153,19 @@ def test_photos_are_sent_and_never_kept_in_the_journal(tmp_path: Path, demo: Pat
     )
 
 
+def test_replies_can_be_held_to_a_schema(tmp_path: Path, demo: Path) -> None:
+    recipes = ["svit_conversation", "svit_detail", "llava_complex"]
+    counts = []
+    for name, refuses in (("taken", ()), ("refused", ("response_format",))):
+        with ScriptedTeacher(refuses=refuses) as server:
+            text = recipe_text(server.url, source(demo), recipes, teacher={"structured": True})
+            made = run(text, tmp_path / name)
+            assert any("response_format" in call.fields for call in chats(server))
+        assert {row.outcome for row in made.exchanges} == {"kept"}
+        counts.append(len(made.samples))
+    assert counts == [44 * 5, 44 * 5]
+
+
 def test_a_context_that_is_too_long_is_shortened(tmp_path: Path, demo: Path) -> None:
     with ScriptedTeacher(longest=2_600) as server:
         text = recipe_text(server.url, source(demo), ["svit_complex"], instruct={"scenes": 20})

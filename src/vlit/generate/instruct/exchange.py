@@ -106,7 +106,8 @@ class _Rounds:
             parsed = parse(choice.text, choice.finish, recipe.reply, self.clues.boxes)
             if isinstance(parsed, Parsed):
                 made = samples_of(parsed, self.asker, self.unit, self.generation, self.clues, request.key)
-                self.repairs = parsed.repairs
+                asked = "json" if self.asker.teacher.structured else None  # what was asked for is no repair
+                self.repairs = tuple(repair for repair in parsed.repairs if repair != asked)
                 outcome.samples += made
                 outcome.items += parsed.items if recipe.reply.form == "list" else ()
                 outcome.exchanges.append(self.row("kept", len(made)))

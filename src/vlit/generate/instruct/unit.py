@@ -18,6 +18,7 @@ from vlit.generate.instruct.clues import Clues, check, render
 from vlit.generate.instruct.pools import Example, load_examples, load_instructions
 from vlit.generate.instruct.recipe import Prompt
 from vlit.generate.instruct.replies import wording
+from vlit.generate.instruct.replies.schema import schema, shape
 from vlit.teacher.config import TeacherConfig
 from vlit.teacher.message import Message, Picture, Request, Sampling
 
@@ -52,7 +53,10 @@ class Asker:
         self.prompt, self.recipe, self.teacher, self.seed = prompt, prompt.recipe, teacher, seed
         self._extra = orjson.dumps(dict(teacher.extra), option=orjson.OPT_SORT_KEYS).decode()
         check(prompt.recipe.clues)
-        self._format = wording(self.recipe.reply)
+        self._format, self._schema = wording(self.recipe.reply), None
+        if teacher.structured:
+            self._schema = schema(self.recipe.reply)
+            self._format += f"\n\nWrite it as JSON in place of plain text:\n\n{shape(self.recipe.reply)}"
 
     @cached_property
     def _examples(self) -> list[Example]:
@@ -129,6 +133,7 @@ class Asker:
             model=self.teacher.model,
             messages=messages,
             sampling=Sampling(temperature=drawn.temperature, top_p=drawn.top_p, max_tokens=drawn.max_tokens),
+            schema=self._schema,
             extra="" if self._extra == "{}" else self._extra,
         )
 
