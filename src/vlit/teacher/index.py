@@ -7,6 +7,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -95,6 +96,7 @@ class Index:
         self._keys: Integers = np.empty(0, np.uint64)
         self._places: Integers = np.empty(0, np.uint64)
         self._recent: dict[int, tuple[int, ...]] = {}
+        self._folding: dict[int, tuple[int, ...]] = {}
         self._added = 0
         if not (self._load() and self._fits()):
             self.state = State()
@@ -105,7 +107,7 @@ class Index:
     def find(self, key: str) -> list[int]:
         """Places of records whose keys begin like this one, earliest first."""
         prefix = int(key[:16], 16)
-        places = list(self._recent.get(prefix, ()))
+        places = [*self._recent.get(prefix, ()), *self._folding.get(prefix, ())]
         if len(self._keys):
             wanted = np.uint64(prefix)
             first = int(self._keys.searchsorted(wanted))
@@ -146,15 +148,27 @@ class Index:
 
     def fold(self) -> None:
         """Sort what came last into the arrays."""
-        if not self._added:
-            return
-        keys = np.fromiter((k for k, ps in self._recent.items() for _ in ps), np.uint64, self._added)
-        places = np.fromiter((p for ps in self._recent.values() for p in ps), np.uint64, self._added)
+        self.set_aside()
+        self.adopt(*self.sorted_in())
+
+    def set_aside(self) -> bytes:
+        """Begin to fold: returns the state that goes with the arrays that ``sorted_in`` will make."""
+        self._folding, self._recent, self._added = self._recent, {}, 0
+        return msgspec.json.encode(self.state)
+
+    def sorted_in(self) -> tuple[Integers, Integers]:
+        """The arrays with what was set aside. Takes long, and may be done while others use the index."""
+        added = sum(map(len, self._folding.values()))
+        keys = np.fromiter((k for k, places in self._folding.items() for _ in places), np.uint64, added)
+        places = np.fromiter(chain.from_iterable(self._folding.values()), np.uint64, added)
         order = np.lexsort((places, keys))
         keys, places = keys[order], places[order]
         at = self._keys.searchsorted(keys, "right")
-        self._keys, self._places = np.insert(self._keys, at, keys), np.insert(self._places, at, places)
-        self._recent, self._added = {}, 0
+        return np.insert(self._keys, at, keys), np.insert(self._places, at, places)
+
+    def adopt(self, keys: Integers, places: Integers) -> None:
+        """End to fold."""
+        self._keys, self._places, self._folding = keys, places, {}
 
     def cover(self, path: Path, size: int, lines: int) -> None:
         """Say that all records of a segment up to ``size`` bytes are here."""
@@ -162,17 +176,12 @@ class Index:
             check = _check(file.fileno(), size)
         self.state.segments[path.name] = Covered(size, lines, check)
 
-    def frozen(self) -> tuple[bytes, Integers, Integers]:
-        """The index as it is now, to be saved while it goes on; call it after ``fold``."""
-        return msgspec.json.encode(self.state), self._keys, self._places
-
-    def save(self, frozen: tuple[bytes, Integers, Integers]) -> None:
-        """Write it beside the segments.
+    def save(self, state: bytes, keys: Integers, places: Integers) -> None:
+        """Write a state and its arrays beside the segments.
 
         Raises:
             VlitError: When the disk refuses it.
         """
-        state, keys, places = frozen
         head = struct.pack("<8sII", _MAGIC, len(state), zlib.crc32(state)) + state
         with atomic(self.folder / _NAME) as temporary, temporary.open("wb") as file:
             file.write(head + b" " * (-len(head) % 8))

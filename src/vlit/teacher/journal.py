@@ -202,8 +202,9 @@ class Journal(JournalView):
 
     @property
     def totals(self) -> Mapping[str, Totals]:
-        """By model: all calls that the journal knows, those of this session included."""
-        return self._index.state.totals
+        """By model, as it is now: all calls that the journal knows, those of this session included."""
+        with self._writer.lock:
+            return {m: msgspec.structs.replace(t) for m, t in self._index.state.totals.items()}
 
     def sent(self, request: Request, *, n: int, endpoint: str, most: int, call: str | None = None) -> str:
         """Record a call before its body leaves; survives a kill, though not a power cut.

@@ -162,10 +162,12 @@ class Writer:
 
     def _save(self) -> None:
         with self.lock:
-            self._index.fold()
             self._index.cover(self.path, self._size, self._lines)
-            frozen = self._index.frozen()
-        self._index.save(frozen)
+            state = self._index.set_aside()
+        keys, places = self._index.sorted_in()
+        with self.lock:
+            self._index.adopt(keys, places)
+        self._index.save(state, keys, places)
 
 
 def _create(path: Path) -> int:
