@@ -1,6 +1,6 @@
 """The teacher's client: calls a second against bare aiohttp and other clients, its journal, photos, memory.
 
-    python -m benchmarks.teacher                    # everything, about 25 minutes
+    python -m benchmarks.teacher                    # everything, about 12 minutes
     python -m benchmarks.teacher --share 0.02       # the same with a fiftieth of the calls: does it work?
     python -m benchmarks.teacher calls memory       # parts: calls, zero, journal, photos, memory
 
