@@ -77,6 +77,7 @@ def _components() -> None:
     from vlit.assess.registry import INDICATORS
     from vlit.collect.registry import IMPORTERS
     from vlit.formats.registry import FORMATS
+    from vlit.generate.instruct.recipe import prompt_names
     from vlit.generate.tasks import TASKS
 
     console.print("\n[bold]Indicators[/]")
@@ -91,5 +92,6 @@ def _components() -> None:
     lists = Table.grid(padding=(0, 2))
     for title, registry in (("Importers", IMPORTERS), ("Tasks", TASKS), ("Formats", FORMATS)):
         lists.add_row(f"[bold]{title}[/]", ", ".join(registry.names()))
-    lists.add_row("[bold]Teachers[/]", "none needed: instructions are adapted from annotations")
+    lists.add_row("[bold]Recipes[/]", f"{', '.join(prompt_names())} [dim](for a teacher)[/]")
+    lists.add_row("[bold]Teachers[/]", "any OpenAI-compatible server; none is needed for annotation adaption")
     console.print(lists, soft_wrap=False)

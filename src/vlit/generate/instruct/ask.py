@@ -45,7 +45,7 @@ def ask(teacher: TeacherConfig, exchanges: Exchanges, folder: Path, progress: Pr
 
 async def _by_calls(config: TeacherConfig, exchanges: Exchanges, journal: Journal, progress: Progress) -> bool:
     in_flight = sum(endpoint.concurrency for endpoint in config.endpoints)
-    async with Teacher(config, journal) as teacher:
+    async with Teacher(config, journal, warn=progress.warned) as teacher:
         watcher = asyncio.create_task(_tell(teacher, progress))
         try:
             return await converse_all(exchanges(), teacher, in_flight)
