@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.conftest import shared_data
+from tests.generate.instruct.test_replies import CORPUS
 from vlit.generate.instruct.recipe import ReplyConfig
 from vlit.generate.instruct.replies import Parsed, parse
 from vlit.generate.instruct.replies.chatter import without_closing, without_preamble
@@ -113,7 +114,7 @@ INNOCENT = (
 @pytest.mark.parametrize("text", INNOCENT)
 def test_innocent_sentences_pass(text: str) -> None:
     for section in ("leak", "refusal", "thinking"):
-        assert search(section, text) is None  # type: ignore[arg-type]
+        assert search(rules(section), text) is None  # type: ignore[arg-type]
     found = parse(f"Question: What can be said here?\nAnswer: {text.replace('?', '.')}", "stop", ReplyConfig())
     assert isinstance(found, Parsed), found
 
@@ -148,10 +149,20 @@ LEAKS = (
 
 @pytest.mark.parametrize("text", LEAKS)
 def test_leaks_are_found(text: str) -> None:
-    assert search("leak", text)
-    assert search("leak", text.upper())
+    assert search(rules("leak"), text)
+    assert search(rules("leak"), text.upper())
     found = parse(f"Question: What can be said here?\nAnswer: {text.replace('?', '.')}", "stop", ReplyConfig())
     assert not isinstance(found, Parsed) and [flaw.kind for flaw in found] == ["leak"]
+
+
+def test_the_quick_look_misses_nothing() -> None:
+    texts = [plain_lower(text) for text in (*INNOCENT, *LEAKS, *(case["text"] for case in CORPUS))]
+    for _, rule in RULES:
+        for text in texts:
+            assert any(piece in text for piece in rule.has) or not rule.pattern.search(text), (
+                rule.example,
+                text,
+            )
 
 
 def test_answers_of_a_good_teacher_pass() -> None:

@@ -16,7 +16,7 @@ from vlit.generate.instruct.recipe import ReplyConfig
 from vlit.generate.instruct.replies import KINDS, REPAIRS, Flaws, Parsed, feedback, parse, wording
 from vlit.generate.instruct.replies.clean import CHAT_TOKEN, IMAGE_TOKENS, unwrap
 from vlit.generate.instruct.replies.judge import word_count
-from vlit.generate.instruct.replies.phrases import search
+from vlit.generate.instruct.replies.phrases import rules, search
 from vlit.generate.instruct.tags import find_references
 
 BOXES = ((0.1, 0.2, 0.3, 0.4), (0.5, 0.2, 0.7, 0.4))
@@ -95,7 +95,7 @@ def held(found: Parsed | Flaws, reply: ReplyConfig) -> None:
         text.encode()  # no halves of surrogate pairs
         assert text.strip() == text != ""
         assert not CHAT_TOKEN.search(text) and not IMAGE_TOKENS.search(text)
-        assert reply.leaks or not search("leak", text)
+        assert reply.leaks or not search(rules("leak"), text)
         if reply.boxes == "none":
             assert not find_boxes(text) and "<st>" not in text.lower()
         else:

@@ -23,6 +23,8 @@ SAME = 0.002
 
 def coordinates(text: str) -> str | None:
     """Coordinates or a tag in a text that may have none, as written."""
+    if "[" not in text and "(" not in text and "<" not in text:
+        return None
     found = _COORDINATES.search(text)
     return found.group() if found else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from vlit.generate.instruct.replies.contract import Repair
-from vlit.generate.instruct.replies.phrases import begins, suspected
+from vlit.generate.instruct.replies.phrases import begins, likely
 
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]*_]*\s+")
 _RULE = re.compile(r"\n[ \t]*(?:[-=*_~#–—]{2,}|`{3,}|[#*])[ \t]*$")
@@ -40,7 +40,7 @@ def without_closing(text: str) -> tuple[str, tuple[Repair, ...]]:
     """A text without polite words and rules after it; something always remains."""
     head, tail = text[:-_TAIL], text[-_TAIL:].rstrip()
     bare = _RULE.sub("", tail).rstrip()
-    if suspected("closing", bare):
+    if likely("closing", bare):
         while start := _last_start(bare):
             bare = _RULE.sub("", bare[:start].rstrip()).rstrip()
     return (head + bare, ("closing",)) if bare != tail else (head + tail, ())

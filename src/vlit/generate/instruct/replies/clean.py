@@ -78,6 +78,8 @@ def _character(c: str) -> str:
 
 def _without_thinking(text: str) -> tuple[str, bool]:
     """Without closed blocks, and without all before a closing mark whose opening stood in the prompt."""
+    if "<" not in text and "[" not in text and "◁" not in text:
+        return text, False
     kept: list[str] = []
     start, opened = 0, False
     for mark in _THINKING.finditer(text):
@@ -97,6 +99,14 @@ def _without_thinking(text: str) -> tuple[str, bool]:
 def _trimmed(text: str, *, fences: bool = True) -> tuple[str, tuple[Repair, ...]]:
     """Without tokens, fences and white space at the ends: two positions move towards each other."""
     low, high = 0, len(text)
+    if (
+        text
+        and not text[0].isspace()
+        and not text[-1].isspace()
+        and text[0] not in "<[`~"
+        and text[-1] not in ">]`~"
+    ):
+        return text, ()
     repairs: set[Repair] = set()
     while True:
         before = low, high

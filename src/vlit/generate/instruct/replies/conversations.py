@@ -10,7 +10,7 @@ from vlit.generate.instruct.replies.clean import IMAGE_TOKENS, without_tokens
 from vlit.generate.instruct.replies.contract import Conversation, Flaws, Parsed
 from vlit.generate.instruct.replies.judge import Problem
 from vlit.generate.instruct.replies.pairs import Pair, Talk, find_pairs
-from vlit.generate.instruct.replies.phrases import search
+from vlit.generate.instruct.replies.phrases import rules, search
 from vlit.generate.instruct.replies.reading import BREAKS_OFF, Reading, repeated
 
 _NO = re.compile(r"no\b", re.IGNORECASE)
@@ -38,7 +38,7 @@ def _nothing(text: str, reading: Reading) -> Iterator[Problem]:
     """Why there may be no pair."""
     if reading.cut:
         yield BREAKS_OFF
-    if said := search("refusal", text):
+    if said := search(rules("refusal"), text):
         yield Problem("refusal", "the reply", f'says "{said}"')
     elif not reading.cut:
         yield Problem("form", "", "no question with an answer was found")

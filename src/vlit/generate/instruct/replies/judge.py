@@ -11,7 +11,7 @@ from vlit.generate.instruct.replies.box_checks import coordinates, tag_problems
 from vlit.generate.instruct.replies.clean import CHAT_TOKEN, IMAGE_TOKENS
 from vlit.generate.instruct.replies.contract import FlawKind
 from vlit.generate.instruct.replies.pairs import Pair
-from vlit.generate.instruct.replies.phrases import search, suspected
+from vlit.generate.instruct.replies.phrases import Rule, likely, search
 from vlit.generate.instruct.tags import REFERENCE, BoxValues
 from vlit.language.tokens import sentences
 
@@ -60,9 +60,9 @@ class Judge:
 
     def __init__(self, reply: ReplyConfig, boxes: Collection[BoxValues], whole: str) -> None:
         self.reply, self.boxes = reply, boxes
-        self.leaks = not reply.leaks and suspected("leak", whole)
-        self.refusals = suspected("refusal", whole)
-        self.thinking = suspected("thinking", whole)
+        self.leaks: tuple[Rule, ...] = () if reply.leaks else likely("leak", whole)
+        self.refusals = likely("refusal", whole)
+        self.thinking = likely("thinking", whole) if reply.form != "list" else ()
         self.odd = "<" in whole or "[" in whole
 
     def pair(self, pair: Pair, place: str, *, last: bool) -> list[Problem]:
@@ -82,9 +82,9 @@ class Judge:
     def answer(self, text: str, place: str, *, last: bool = False) -> Iterator[Problem]:
         """What is wrong with an answer, an item or a text."""
         yield from self._any(text, place)
-        if self.refusals and (said := search("refusal", text)):
+        if said := search(self.refusals, text):
             yield Problem("refusal", place, f'says "{_short(said)}"')
-        if self.thinking and self.reply.form != "list" and (said := search("thinking", text)):
+        if said := search(self.thinking, text):
             yield Problem("reasoning", place, f'begins with "{_short(said)}"')
         if last and ends_open(text):
             yield Problem("truncated", place, f'ends in the middle of a sentence: "… {_end(text)}"')
@@ -113,7 +113,7 @@ class Judge:
             yield Problem("tokens", place, f"holds {token.group().strip()}")
         if ":" in text and (label := _LABEL_INSIDE.search(_QUOTED.sub("", text))):
             yield Problem("roles", place, f'holds the label "{label.group()}"')
-        if self.leaks and (said := search("leak", text)):
+        if said := search(self.leaks, text):
             yield Problem("leak", place, f'says "{_short(said)}"')
         if self.reply.boxes == "tagged":
             yield from (Problem("tags", place, said) for said in tag_problems(text, self.boxes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from vlit.generate.instruct.tags import BoxValues, canonical
 
 T = TypeVar("T")
 
+_SIGNS = re.compile(r"[\W_]+")
 #: Added to the last part of a reply that reached the limit of tokens.
 BREAKS_OFF = Problem("truncated", "", "it reached the limit of tokens")
 
@@ -78,6 +80,6 @@ def repeated(texts: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Places of texts that came before, but for signs and capitals, each with the first place."""
     seen: dict[str, int] = {}
     for n, text in enumerate(texts):
-        key = "".join(c for c in text.casefold() if c.isalnum())
+        key = _SIGNS.sub("", text.casefold())
         if key and seen.setdefault(key, n) != n:
             yield n, seen[key]
