@@ -95,7 +95,8 @@ class MixStage(Stage[MixConfig]):
                 yield from (f"{p} {p.stat().st_size}" for p in run.table(finished_table(run)).parts())
                 continue
             yield content_line(Path(where))
-            roots.add(self.setting.resolve(config.image_root))
+            if not config.text_only:
+                roots.add(self.setting.resolve(config.image_root))
         for root in sorted(roots):
             yield root
             if self.config.images == "check" and "://" not in root:

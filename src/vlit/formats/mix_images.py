@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import PIL.Image as PILImage
 
 from vlit.data.images import ImageProblem, probe
 from vlit.data.sample import Sample
@@ -62,7 +64,13 @@ class Album:
         problems: dict[int, tuple[str, str]] = {}
         numbers: list[int] = []
         self.records.flush()
-        with ThreadPoolExecutor(_THREADS) as pool, SpoolReader(self.records.path) as reader:
+        # Opening an image sets warnings aside, which is not made for threads: what one restores, another set.
+        # Under this, all of them set and restore the same, and at the end comes back what was before.
+        with (
+            warnings.catch_warnings(category=PILImage.DecompressionBombWarning, action="ignore"),
+            ThreadPoolExecutor(_THREADS) as pool,
+            SpoolReader(self.records.path) as reader,
+        ):
             for start in range(0, len(photos), _BATCH):
                 batch = reader.read(spans[start : start + _BATCH])
                 for photo, found in zip(photos[start:], pool.map(_opened, batch), strict=False):

@@ -24,6 +24,7 @@ _ORIGIN = {
     "teacher": "teacher",
     "reply": "reply",
     "source": "source",
+    "parents": "made of",
     "licence": "licence",
 }
 
