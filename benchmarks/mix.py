@@ -4,7 +4,7 @@
 
 Ours reads, checks, plans, shuffles and writes the tables with provenance, on all cores. The baseline is what
 people write: orjson loads the file, ``random`` shuffles the list, orjson dumps it; it joins nothing, checks
-nothing and keeps account of nothing. ``anonymous`` leaves out pages of files, which the system takes back at will.
+nothing and keeps account of nothing. ``anonymous`` leaves out pages of files, which the system takes back.
 """
 
 from __future__ import annotations
