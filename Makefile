@@ -33,9 +33,11 @@ lint: .venv/.dev   ## format and fix what can be fixed
 bench: .venv/.dev  ## run every benchmark and rewrite benchmarks/RESULTS.md
 	@$(PY) -m benchmarks
 
-lock: .venv/.dev   ## renew constraints.txt: pyproject.toml (extras without model libraries) and what installs it
+# torch is pinned in pyproject.toml; which build of it, and what that needs of CUDA, is each machine's own affair.
+lock: .venv/.dev   ## renew constraints.txt: pyproject.toml with its extras but Ray, and what installs it
 	@printf 'uv\nhatchling\neditables\n' | .venv/bin/uv pip compile --quiet --universal --upgrade --python-version 3.11 \
-	  --no-header --no-annotate --extra dev --extra serve -o constraints.txt pyproject.toml -
+	  --no-header --no-annotate --extra dev --extra serve pyproject.toml - \
+	  | grep -vE '^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==' > constraints.new && mv constraints.new constraints.txt
 
 clean:           ## remove what the targets made
 	rm -rf .venv site .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -25,6 +25,7 @@ SCRIPTS = {
     "adapt": "Annotation adaption, samples per second",
     "assess": "Assessing and selecting, samples per second",
     "export": "Export to LLaVA JSON, against orjson writing the same objects",
+    "mix": "Mixing a LLaVA file of a million records, against loading it with orjson",
     "teacher": "The teacher's client, against bare aiohttp and other clients",
     "grounding": "Grounded correctness: planted mistakes found, clean samples flagged",
 }
