@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from vlit.data.errors import VlitError
 from vlit.teacher.config import TeacherConfig
 from vlit.teacher.message import Message, Picture, Request, Sampling
 from vlit.teacher.reply import Choice, Failure
@@ -173,3 +174,35 @@ def test_another_models_name_stops_with_what_the_server_says(serving: Serving, t
     else:
         assert isinstance(told, Failure)
         assert "another" in told.reason
+
+
+def test_a_whole_recipe_runs_and_nothing_is_made_of_nonsense(
+    serving: Serving, tmp_path: Path, demo: Path
+) -> None:
+    from tests.generate.instruct.runs import recipe_text
+    from vlit.run.engine import execute
+    from vlit.run.folder import RunFolder
+    from vlit.run.recipe import parse_recipe
+    from vlit.teacher.journal import JournalView
+
+    short = {
+        "generations": 2,
+        "rounds": 1,
+        "sampling": {"max_tokens": 8},
+        "clues": {"most": 300},
+        "examples": None,
+    }
+    teacher = {"model": serving.model, "endpoints": [{"url": serving.url, "concurrency": 4}]}
+    source = {"kind": "auto", "path": str(demo), "name": "demo"}
+    text = recipe_text(
+        serving.url, source, {"llava_conversation": short}, teacher=teacher, instruct={"scenes": 2}
+    )
+    run = RunFolder(tmp_path / "x")
+    with pytest.raises(VlitError, match="no sample"):
+        execute(parse_recipe(text, base=tmp_path), run, workers=1)
+    rows = list(run.exchanges)
+    assert len(rows) == 4 and all(len(row.flaws) == 2 and not row.samples for row in rows)
+    assert {row.id for row in rows} == {q.record for q in run.quarantine if q.stage == "generate"}
+    journal = JournalView(run.path / "journal")
+    assert all(journal.choices(key) for row in rows for key in row.requests)
+    assert sum(row.completion_tokens for row in rows) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,15 +218,23 @@ class GenerateStage(Stage[GenerateConfig]):
             VlitError: When there is no sample.
         """
         if not len(run.samples):
-            why = commonest(q for q in run.quarantine if q.stage == self.name)
-            raise VlitError(
-                f"no sample could be made of {len(run.scenes):,} scenes: {why}",
-                where="generate",
-                todo="give captions (English, five words or more), boxes with labels, or answered questions",
-            )
+            raise self._nothing(run)
         rewriter = self._rewriter()
         if rewriter is None or self._adapt is None:
             return Output()
         pools = load_pools(self._adapt.make_tasks(), Path(self._adapt.pools) if self._adapt.pools else None)
         _, rows, lost = rewriter.richer(pools, JournalView(self.journal(run)))
         return Output({"exchanges": rows}, lost)
+
+    def _nothing(self, run: RunFolder) -> VlitError:
+        """Why there is no sample at all."""
+        why = commonest(q for q in run.quarantine if q.stage == self.name)
+        todo = "give captions (English, five words or more), boxes with labels, or answered questions"
+        if self._instruct is not None:
+            ended = Counter(row.outcome for row in run.exchanges).most_common(3)
+            why = ", ".join(f"{n:,} x {outcome}" for outcome, n in ended) or why
+            first = next((row.id for row in run.exchanges if row.outcome == ended[0][0]), "")
+            todo = f"look at what was asked and answered: vlit show {first} --run {run.path}"
+        return VlitError(
+            f"no sample could be made of {len(run.scenes):,} scenes: {why}", where="generate", todo=todo
+        )

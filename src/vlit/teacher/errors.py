@@ -54,7 +54,7 @@ _FILTERED = re.compile(
 )
 _MODEL = re.compile(
     r"\bmodel\b.{0,120}\b(not found|not exist|does ?n.t exist)|(unknown|invalid|no such) model\b"
-    r"|not a valid model|invalid model name",
+    r"|not a valid model|invalid model name|is pinned to",
     re.I | re.S,
 )
 _KEY = re.compile(

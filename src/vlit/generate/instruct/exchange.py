@@ -147,7 +147,7 @@ class _Rounds:
     def _given_up(self, choice: Choice, said: str, outcome: Outcome) -> None:
         rounds = len(self.flaws)
         again = f" in all {rounds} rounds, at last" if rounds > 1 else ""
-        reason = f"the reply broke its contract{again}: {said} The raw reply is in the journal: {self.keys[-1]}"
+        reason = f"the reply broke its contract{again}: {said}"
         outcome.exchanges.append(self.row(self.flaws[-1], 0))
         outcome.quarantine.append(self._lost(choice.text, reason))
 
