@@ -82,6 +82,7 @@ INNOCENT = (
     "The first sentence on the page is in bold.",
     "He is voting; the votes are counted in the hall.",
     "The teacher prompts the pupils to stand up.",
+    "The prompt service makes the guests happy.",
     "The remote has an input button.",
     "A smoke detector is mounted on the ceiling.",
     "The dog seems to have detected a scent.",
@@ -144,6 +145,8 @@ LEAKS = (
     "The color is not explicitly stated.",
     "The details given in the captions point to winter.",
     "What can be inferred from the given information?",
+    "The prompt says that he is a waiter.",
+    "It is a wedding, according to the prompt.",
 )
 
 

@@ -48,6 +48,7 @@ _NUMBERING = re.compile(
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"#{1,6}[ \t]+\S|\*\*[^*\n]{1,120}\*\*:?$|__[^_\n]{1,120}__:?$")
+_ENDS_SENTENCE = re.compile(r"[.!?][*_\s]{0,4}$")
 #: Labels in the middle of a line, where a reply has lost its line breaks.
 _RUN_ON = re.compile(
     r"(?<=[?.!\"”)\]])[ \t]{1,9}(?=[*_]{0,2}(?:Question|Answer|User|GPT|Assistant|Q|A) ?\d{0,3}[*_]{0,2}:)"
@@ -121,7 +122,7 @@ def _structural(lines: list[str], labels: list[tuple[Kind, str] | None]) -> list
             found[at] = "rule"
         elif before in ("topic", "question") and _NUMBERING.match(line):
             found[at] = "numbering"
-        elif before in ("topic", "question") and _HEADING.match(line):
+        elif before in ("topic", "question") and _HEADING.match(line) and not _ENDS_SENTENCE.search(line):
             found[at] = "heading"
         else:
             before = ""

@@ -76,7 +76,7 @@ REPAIRS: dict[Repair, str] = {
     "tags": "box tags spelt in the one canonical way",
     "tail": "last pair or item, cut off, left out; enough whole ones remain",
     "surplus": "more than asked for: the first ones kept",
-    "left_out": "flawed pairs or items left out; enough good ones remain",
+    "left_out": "flawed items, or a conversation from its first flawed pair on, left out; enough remain",
 }
 
 

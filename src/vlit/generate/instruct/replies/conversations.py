@@ -105,7 +105,10 @@ def _chosen(talks: list[Talk], problems: list[list[list[Problem]]], reading: Rea
     """The first good pairs, as many as are asked for, or what is wrong."""
     reply = reading.reply
     topics = reply.topics if reply.form == "topics" else 1
-    good = [Talk(t.topic, reading.good(t.pairs, said)) for t, said in zip(talks, problems, strict=True)]
+    good = [
+        Talk(talk.topic, reading.good(talk.pairs, said, linked=True))
+        for talk, said in zip(talks, problems, strict=True)
+    ]
     full = [talk for talk in good if len(talk.pairs) >= (1 if reply.least else reply.count)]
     kept = [Talk(t.topic, reading.first(t.pairs, reply.count)) for t in reading.first(full, topics)]
     pairs = [pair for talk in kept for pair in talk.pairs]

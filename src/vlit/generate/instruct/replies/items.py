@@ -8,7 +8,7 @@ from typing import NamedTuple
 from vlit.generate.instruct.replies.chatter import without_closing, without_preamble
 from vlit.generate.instruct.replies.clean import without_tokens
 from vlit.generate.instruct.replies.contract import Flaws, Parsed, Repair
-from vlit.generate.instruct.replies.json_form import find_json, texts_of
+from vlit.generate.instruct.replies.json_form import find_json, looks_like_json, texts_of
 from vlit.generate.instruct.replies.judge import Problem
 from vlit.generate.instruct.replies.reading import BREAKS_OFF, Reading, repeated
 
@@ -38,7 +38,7 @@ def read_items(text: str, reading: Reading) -> Parsed | Flaws:
         problems[-1].append(BREAKS_OFF)
     for n, first in repeated(items):
         problems[n].append(Problem("duplicate", f"item {n + 1}", f"is item {first + 1} again"))
-    good = reading.good(items, problems)
+    good = reading.good(items, problems, linked=False)
     needed = min(reading.reply.least or count, count)
     if len(good) >= needed:
         return reading.parsed(items=tuple(reading.first(good, count)))
@@ -65,6 +65,8 @@ def find_items(text: str, wanted: int) -> Items:
         wanted: How many there should be: of one alone no marker is expected.
     """
     values = find_json(text)
+    if not values and looks_like_json(text):
+        return Items([], ())
     if values and (texts := texts_of(values)):
         return Items([bare(t) for t in texts], ("json",))
     lines = text.split("\n")

@@ -43,6 +43,11 @@ def find_json(text: str) -> list[Any] | None:
     return values or None
 
 
+def looks_like_json(text: str) -> bool:
+    """Whether a text means to be JSON, broken or not."""
+    return _START.match(text) is not None
+
+
 def _values(text: str, at: int) -> list[Any]:
     """Values from a place on, with or without commas between them, until one is broken."""
     values: list[Any] = []

@@ -30,8 +30,9 @@ def parse(
 ) -> Parsed | Flaws:
     """Read a reply and hold it to its contract.
 
-    Whatever can be put right without doubt is put right, and named in ``repairs``. Pairs and items that break
-    the contract are left out where enough good ones remain; more than were asked for are cut to the first ones.
+    Whatever can be put right without doubt is put right, and named in ``repairs``. Where enough remains, items
+    that break the contract are left out, and a conversation ends before its first pair that does: later ones
+    may take it up. Of more than were asked for, the first ones are kept.
 
     Args:
         text: The reply.

@@ -54,12 +54,25 @@ class Reading:
         key = answer.strip(" .").casefold()
         return next((known for known in self.reply.answers if known.strip(" .").casefold() == key), answer)
 
-    def good(self, parts: Sequence[T], problems: Sequence[list[Problem]]) -> list[T]:
-        """Parts without a problem; that others are left out is noted."""
-        for said in problems:
-            if said:
-                self.repairs.add("tail" if {p.kind for p in said} == {"truncated"} else "left_out")
-        return [part for part, said in zip(parts, problems, strict=True) if not said]
+    def good(self, parts: Sequence[T], problems: Sequence[list[Problem]], *, linked: bool) -> list[T]:
+        """Parts without a problem; that others are left out is noted.
+
+        Args:
+            parts: Pairs or items.
+            problems: Of each.
+            linked: Whether a part may take up those before it. Then all ends before the first flawed one, but
+                for one that only repeats another.
+        """
+        good: list[T] = []
+        for part, said in zip(parts, problems, strict=True):
+            if not said:
+                good.append(part)
+                continue
+            kinds = {problem.kind for problem in said}
+            self.repairs.add("tail" if kinds == {"truncated"} else "left_out")
+            if linked and kinds != {"duplicate"}:
+                break
+        return good
 
     def first(self, parts: list[T], most: int) -> list[T]:
         """The first parts; that others are left out is noted."""

@@ -12,8 +12,8 @@ from vlit.generate.instruct.recipe import ReplyConfig
 def schema(reply: ReplyConfig) -> str:
     """The JSON schema of a reply, as text; equal contracts have equal schemas.
 
-    Only keywords that OpenAI's strict mode, vLLM and llama.cpp all take. How many pairs there are is left to the
-    contract: not all of them take ``minItems``.
+    Only keywords that OpenAI's strict mode, vLLM and llama.cpp all take. How many pairs there are is left to
+    the contract: not all of them take ``minItems``.
     """
     return orjson.dumps(_SCHEMAS[reply.form], option=orjson.OPT_SORT_KEYS).decode()
 

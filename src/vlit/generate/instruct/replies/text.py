@@ -6,7 +6,7 @@ from vlit.generate.instruct.replies.blocks import scan
 from vlit.generate.instruct.replies.chatter import without_closing, without_preamble
 from vlit.generate.instruct.replies.clean import without_tokens
 from vlit.generate.instruct.replies.contract import Flaws, Parsed
-from vlit.generate.instruct.replies.json_form import find_json, texts_of
+from vlit.generate.instruct.replies.json_form import find_json, looks_like_json, texts_of
 from vlit.generate.instruct.replies.judge import Problem
 from vlit.generate.instruct.replies.reading import BREAKS_OFF, Reading
 
@@ -19,6 +19,8 @@ def read_text(text: str, reading: Reading) -> Parsed | Flaws:
         reading: Contract and repairs.
     """
     text = reading.allowed(reading.canonical(_inner(text, reading)))
+    if looks_like_json(text):
+        return reading.flaws([BREAKS_OFF if reading.cut else Problem("form", "", "the JSON cannot be read")])
     answers = sum(block.kind == "answer" for block in scan(text).blocks)
     if answers > 1:
         return reading.flaws([Problem("form", "", f"one text was asked for, and {answers} answers came")])
@@ -30,7 +32,7 @@ def read_text(text: str, reading: Reading) -> Parsed | Flaws:
 
 def _inner(text: str, reading: Reading) -> str:
     """The text alone: out of JSON with one text, without polite words, of one labelled pair the answer."""
-    values = find_json(text) if text[0] in '[{"' else None
+    values = find_json(text)
     if values and len(texts := texts_of(values)) == 1:
         reading.repairs.add("json")
         text = texts[0]
