@@ -17,7 +17,7 @@ class Exchange(Row, frozen=True, kw_only=True):
     recipe: str
     prompt: str  #: version of the prompt: digest of its recipe
     teacher: str  #: model that was asked
-    requests: tuple[str, ...]  #: keys in the teacher's journal, in order
+    requests: tuple[str, ...]  #: keys in the teacher's journal, in order; one that was asked twice stands twice
     flaws: tuple[str, ...]  #: kind of what was wrong with each reply that was sent back, in order
     repairs: tuple[str, ...]  #: what was put right in the reply that was kept, without asking again
     cut: tuple[str, ...]  #: clues that were left out to keep the context short: ``"regions: 12"``

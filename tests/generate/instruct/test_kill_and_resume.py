@@ -9,19 +9,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
 
 from tests.generate.instruct.runs import faulty, recipe_text
 from tests.teacher.server import ScriptedTeacher
+from vlit.run.folder import RunFolder
 from vlit.teacher.journal import JournalView
 from vlit.teacher.records import Call, Fail, Reply
 
 RECIPES = ["llava_conversation", "llava_detail", "svit_complex", "review_negative", "review_region"]
 TABLES = ("scenes", "exchanges", "samples", "quarantine", "marked")
 KILLS = 20
+#: Outcomes in which the last request has no reply.
+FAILED = ("filtered", "refused", "unreachable", "malformed", "too_long")
 
 
 def teacher() -> ScriptedTeacher:
@@ -84,6 +87,10 @@ def test_killed_and_resumed(
         finish(recipe)
         log = list(server.log)
     assert digest(folder) == expected
+    # Two generations may draw the same examples: then one request is asked for two replies.
+    rows = list(RunFolder(folder / "runs" / "x").exchanges)
+    uses = Counter(key for row in rows if row.outcome not in FAILED for key in row.requests)
+    uses.update(key for row in rows if row.outcome in FAILED for key in row.requests[:-1])
     journal = JournalView(folder / "runs" / "x" / "journal")
     calls: dict[str, Call] = {}
     ended: dict[str, Reply | Fail] = {}
@@ -92,7 +99,7 @@ def test_killed_and_resumed(
         match record:
             case Call():
                 assert record.id not in calls, "an id twice"
-                assert not answered[record.key], "asked again what was answered"
+                assert len(answered[record.key]) < uses[record.key], "asked again what was answered"
                 calls[record.id] = record
             case Reply():
                 ended[record.id] = record
@@ -110,4 +117,4 @@ def test_killed_and_resumed(
             )
         elif isinstance(end, Fail):
             assert not (seen.whole and seen.status == 200 and seen.fault is None and any(seen.texts))
-    assert all(len(found) == 1 for found in answered.values() if found)
+    assert {key: len(found) for key, found in answered.items() if found} == dict(uses)

@@ -91,8 +91,7 @@ class _Rounds:
             request = self.asker.request(messages)
             taken = self.used[request.key]
             told = yield Wanted(request, max(taken + 1, n))
-            if request.key not in self.keys:
-                self.keys.append(request.key)
+            self.keys.append(request.key)
             if isinstance(told, Failure) and told.kind == "too_long" and not shortened and self.clues.text:
                 shortened = True
                 self.clues = self.asker.clues(self.unit, most=int(len(self.clues.text) * SHORTER))

@@ -97,7 +97,7 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def _with_tokens(row: Exchange, journal: JournalView, seen: set[str]) -> Exchange:
-    new = [key for key in row.requests if key not in seen]
+    new = [key for key in dict.fromkeys(row.requests) if key not in seen]
     seen.update(new)
     usages = [journal.usage(key) for key in new]
     return msgspec.structs.replace(
