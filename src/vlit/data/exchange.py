@@ -9,7 +9,7 @@ class Exchange(Row, frozen=True, kw_only=True):
     """One scene x recipe x generation: all its rounds.
 
     ``outcome`` is "kept", the kind of the last reply's flaw, the kind of the server's failure, or "not_asked"
-    where the budget was spent before. Tokens are as the server counted them.
+    where the budget was spent before. Tokens are those of the replies, as the server counted them.
     """
 
     id: str  #: ``scene/recipe/generation``

@@ -63,15 +63,15 @@ class JournalView:
             last = record if place > self._index.state.retried else None
         return last.final if isinstance(last, Fail) else None
 
-    def usage(self, key: str) -> Usage:
-        """Tokens of all calls for this request whose cost is known."""
+    def usage(self, key: str, *, failed: bool = True) -> Usage:
+        """Tokens of all calls for this request whose cost is known; without ``failed``, of its replies alone."""
         prompt, completion, measured = 0, 0, True
         for _, record in self._read(key, REPLY, FINAL, FAIL):
             if isinstance(record, Reply):
                 prompt += record.usage.prompt
                 completion += record.usage.completion
                 measured &= record.usage.measured
-            elif isinstance(record, Fail):
+            elif isinstance(record, Fail) and failed:
                 completion += record.cost or 0
         return Usage(prompt, completion, measured)
 

@@ -99,7 +99,8 @@ def test_killed_and_resumed(
         match record:
             case Call():
                 assert record.id not in calls, "an id twice"
-                assert len(answered[record.key]) < uses[record.key], "asked again what was answered"
+                before = len(answered[record.key])
+                assert not before or before < uses[record.key], "asked again what was answered"
                 calls[record.id] = record
             case Reply():
                 ended[record.id] = record

@@ -99,7 +99,8 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 def _with_tokens(row: Exchange, journal: JournalView, seen: set[str]) -> Exchange:
     new = [key for key in dict.fromkeys(row.requests) if key not in seen]
     seen.update(new)
-    usages = [journal.usage(key) for key in new]
+    # What failed calls cost depends on accidents, on a kill for one; the journal's totals have it.
+    usages = [journal.usage(key, failed=False) for key in new]
     return msgspec.structs.replace(
         row,
         prompt_tokens=sum(usage.prompt for usage in usages),
