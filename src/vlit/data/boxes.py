@@ -13,7 +13,7 @@ import msgspec
 
 #: ``[0.726, 0.547, 0.758, 0.643]``: four numbers in brackets, the spelling of LLaVA and SVIT.
 #: Unlike the upstream pattern it takes signs, exponents and any spacing.
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 BOX_TEXT = re.compile(rf"\[\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\]")
 
 

@@ -64,7 +64,7 @@ class JournalView:
         return last.final if isinstance(last, Fail) else None
 
     def usage(self, key: str, *, failed: bool = True) -> Usage:
-        """Tokens of all calls for this request whose cost is known; without ``failed``, of its replies alone."""
+        """Tokens of all calls for this request whose cost is known; of its replies alone without ``failed``."""
         prompt, completion, measured = 0, 0, True
         for _, record in self._read(key, REPLY, FINAL, FAIL):
             if isinstance(record, Reply):

@@ -20,7 +20,7 @@ from vlit.run.folder import RunFolder
 from vlit.teacher.journal import JournalView
 from vlit.teacher.records import Call, Fail, Reply
 
-RECIPES = ["llava_conversation", "llava_detail", "svit_complex", "review_negative", "review_region"]
+RECIPES = ["llava_conversation", "llava_detail", "svit_complex", "review_region"]
 TABLES = ("scenes", "exchanges", "samples", "quarantine", "marked")
 KILLS = 20
 #: Outcomes in which the last request has no reply.
@@ -34,7 +34,7 @@ def teacher() -> ScriptedTeacher:
 def write_recipe(folder: Path, url: str, demo: Path) -> Path:
     source = {"kind": "auto", "path": str(demo), "name": "demo"}
     options = {"endpoints": [{"url": url, "concurrency": 16}], "timeout": 5, "deadline": 60}
-    text = recipe_text(url, source, RECIPES, teacher=options, instruct={"scenes": 10})
+    text = recipe_text(url, source, RECIPES, teacher=options, instruct={"scenes": 5})
     (folder / "recipe.yaml").write_text(text)
     return folder / "recipe.yaml"
 
