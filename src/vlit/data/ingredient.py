@@ -6,7 +6,9 @@ from vlit.data.scene import Row
 
 
 class Ingredient(Row, frozen=True, kw_only=True):
-    """What one set brought into a mixture. Two sums hold exactly:
+    """What one set brought into a mixture.
+
+    Two sums hold exactly:
 
     ``read == quarantined + left_out + kept`` and ``samples == kept + split + repeated - joined``.
 
