@@ -127,6 +127,8 @@ class GenerateStage(Stage[GenerateConfig]):
         for path in sorted(Path(pools).glob("*.y*ml")) if pools else ():
             yield f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}"
         if instructor := self.instructor():
+            for asker in instructor.askers:
+                asker.read_files()
             prompts = instructor.prompts + ([rewriter.asker.prompt] if (rewriter := self._rewriter()) else [])
             yield from (f"{prompt.name}:{prompt.version}" for prompt in prompts)
             yield self.setting.teacher.model_dump_json(

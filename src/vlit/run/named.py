@@ -21,6 +21,7 @@ _WORDS = {
     **dict.fromkeys(("tuple_type", "list_type"), "a list is needed: `[one, two]`, or `- one` a line"),
     **dict.fromkeys(("dict_type", "model_type", "mapping_type"), "keys with values are needed: `key: value`"),
     "string_type": "text is needed (a number or a date goes in quotes)",
+    "string_too_short": "text is needed",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number is needed"),
     **dict.fromkeys(("float_type", "float_parsing"), "a number is needed"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "true or false is needed"),

@@ -145,10 +145,15 @@ class _Source:
 
     def mistake(self, location: Location, message: str) -> tuple[int, str]:
         """A mistake with its line, or with the ``--set`` that it came by; sorts by line."""
-        dotted = ".".join(map(str, location)) or "(top)"
+        dotted = ".".join(map(str, location))
         line = line_of(self.tree, location)
         ours = any(f"{dotted}.".startswith(f"{key}.") for key in self.overrides)
-        return line, f"{'--set' if ours else f'{self.where}:{line}:'} {dotted}: {message}"
+        return line, f"{'--set' if ours else f'{self.where}:{line}:'} {_placed(location, message)}"
+
+
+def _placed(location: Location, message: str) -> str:
+    """A message behind its key; one about the whole has none."""
+    return f"{'.'.join(map(str, location))}: {message}" if location else message
 
 
 def _mistake(
@@ -180,8 +185,28 @@ def checked(model: type[M], values: Mapping[str, Any], where: str) -> M:
     try:
         return model.model_validate(values)
     except pydantic.ValidationError as error:
-        said = [f"{'.'.join(map(str, item['loc']))}: {_explained(item, model)}" for item in error.errors()]
+        said = [_placed(item["loc"], _explained(item, model)) for item in error.errors()]
         raise VlitError("; ".join(said), where=where) from None
+
+
+def checked_file(model: type[M], path: Path, start: str) -> M:
+    """A config from a YAML file of its own, such as an instruction recipe, with the errors of a recipe.
+
+    Args:
+        model: Of the config.
+        path: The file.
+        start: What to do where it is no mapping.
+
+    Raises:
+        VlitError: With every mistake at once, each with line and key.
+    """
+    tree, values = parse(text_of(path), str(path), start)
+    try:
+        return model.model_validate(values)
+    except pydantic.ValidationError as error:
+        source = _Source(tree, str(path), ())
+        _refuse([_mistake(item, model, (), source, ()) for item in error.errors()])
+        raise  # there is no error without mistakes
 
 
 def _known_keys(model: type[Config], location: Location) -> set[str]:

@@ -38,8 +38,17 @@ def text_of(path: Path) -> str:
         ) from error
 
 
-def parse(text: str, where: str) -> tuple[yaml.Node, dict[str, Any]]:
+#: How a recipe begins, for who gave something else.
+_START = "start with `name: my-run`, then a key for each stage, such as `collect:`"
+
+
+def parse(text: str, where: str, start: str = _START) -> tuple[yaml.Node, dict[str, Any]]:
     """The tree of a recipe, which knows the lines, and its values.
+
+    Args:
+        text: YAML.
+        where: Its file, for errors.
+        start: What to do where it is no mapping.
 
     Raises:
         VlitError: When it is no YAML, no mapping, or gives a key twice.
@@ -56,7 +65,7 @@ def parse(text: str, where: str) -> tuple[yaml.Node, dict[str, Any]]:
         raise VlitError(
             "a recipe is a mapping of keys to values",
             where=where,
-            todo="start with `name: my-run`, then a key for each stage, such as `collect:`",
+            todo=start,
         )
     return tree, values
 

@@ -95,7 +95,7 @@ def render(
     )
 
 
-def check(config: CluesConfig) -> None:
+def check(config: CluesConfig, where: str = "") -> None:
     """Find parts that there are not, that stand twice, or that are needed without being told.
 
     An entry of ``needs`` may name several parts of which one is enough: ``captions or regions``.
@@ -112,9 +112,10 @@ def check(config: CluesConfig) -> None:
         for name in names:
             if name not in known:
                 why = "there is no such part of clues" if name not in PARTS else "it is not among `parts`"
-                raise VlitError(f"clues.{key}: {name!r}: {why}", todo=nearest(name, known))
+                raise VlitError(f"clues.{key}: {name!r}: {why}", where=where, todo=nearest(name, known))
         if len(set(names)) < len(names):
-            raise VlitError(f"clues.{key}: a part stands twice: {', '.join(names)}", todo="name each once")
+            twice = ", ".join(names)
+            raise VlitError(f"clues.{key}: a part stands twice: {twice}", where=where, todo="name each once")
 
 
 def _either(need: str) -> list[str]:

@@ -37,7 +37,19 @@ class InstructConfig(Config):
         if isinstance(value, str):
             value = [value]
         if isinstance(value, list | tuple):
-            value = dict.fromkeys(value)
+            entries = [entry for item in value for entry in _entries(item)]
+            value = dict(entries)
+            if len(value) < len(entries):
+                raise ValueError("a recipe stands twice: name each once")
         if isinstance(value, Mapping):
             value = {name: changes or {} for name, changes in value.items()}
         return value
+
+
+def _entries(item: Any) -> list[tuple[Any, Any]]:
+    """An item of a list of recipes: a name, or names with changes."""
+    if isinstance(item, Mapping):
+        return list(item.items())
+    if not isinstance(item, str):
+        raise ValueError(f"an entry is the name of a recipe, or `name: {{key: value}}`, not {item!r}")
+    return [(item, None)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from vlit.data.errors import VlitError
 from vlit.data.exchange import Exchange
 from vlit.data.sample import Sample
 from vlit.data.scene import Scene
@@ -72,9 +73,27 @@ def load_prompts(config: InstructConfig, base: Path) -> list[Prompt]:
     """The recipes with their changes.
 
     Raises:
-        VlitError: When there is none of a name, or a key or value of one is wrong.
+        VlitError: When there is none of a name, a key or value of one is wrong, two have the same name, or one
+            makes no samples.
     """
-    return [_changed(load_prompt(name, base), changes) for name, changes in config.recipes.items()]
+    prompts: dict[str, Prompt] = {}
+    for name, changes in config.recipes.items():
+        prompt = _changed(load_prompt(name, base), changes)
+        where = f"generate.instruct.recipes.{name}"
+        if prompt.name in prompts:
+            raise VlitError(
+                f"two recipes are called {prompt.name!r}, and the ids of their samples would be the same",
+                where=where,
+                todo="give one of the files another name",
+            )
+        if prompt.recipe.reply.form == "list":
+            raise VlitError(
+                "a `list` is no instruction and answer: no sample comes of it",
+                where=where,
+                todo="give `reply` another form; to reword pools, name tasks in generate.instruct.rewrite",
+            )
+        prompts[prompt.name] = prompt
+    return list(prompts.values())
 
 
 def _changed(prompt: Prompt, changes: Mapping[str, Any]) -> Prompt:

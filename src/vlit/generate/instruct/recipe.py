@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Self
 
 import pydantic
-import yaml
 
 from vlit.data.errors import VlitError, nearest
-from vlit.run.named import told
+from vlit.generate.instruct.clue_words import SLOTS as PARTS
+from vlit.run.recipe import checked_file
 from vlit.run.stage import Config
 
 #: Where our own recipes lie; each has the name of its file.
@@ -63,6 +65,21 @@ class ReplyConfig(Config):
     negative: int = pydantic.Field(0, ge=0, description="fewest answers that begin with No")
     leaks: bool = pydantic.Field(False, description="true: the reply may speak of captions and boxes")
 
+    @pydantic.model_validator(mode="after")
+    def _can_be_kept(self) -> Self:
+        """No reply could keep a contract that contradicts itself, and each would be paid for."""
+        most = self.count * self.topics
+        if self.topics > 1 and self.form != "topics":
+            raise ValueError(f"`topics: {self.topics}` needs `form: topics`, not {self.form}")
+        if self.least is not None and self.least > most:
+            raise ValueError(f"`least: {self.least}` is more than the {most} that are asked for")
+        if self.negative > most:
+            raise ValueError(f"`negative: {self.negative}` is more than the {most} answers that are asked for")
+        fewest, longest = self.words or (1, 1)
+        if not 0 <= fewest <= longest or longest < 1:
+            raise ValueError("`words` are the fewest and the most of an answer: [1, 150]")
+        return self
+
 
 class SamplingConfig(Config):
     """How the teacher draws."""
@@ -75,7 +92,7 @@ class SamplingConfig(Config):
 class PromptRecipe(Config):
     """A recipe; see ``docs/instruct.md``."""
 
-    task: str = pydantic.Field(description="task of its samples")
+    task: str = pydantic.Field(min_length=1, description="task of its samples")
     about: str = pydantic.Field(description="one line: what it makes, and after which source")
     system: str
     ask: str = "{clues}"
@@ -104,7 +121,11 @@ class PromptRecipe(Config):
     )
 
     @pydantic.model_validator(mode="after")
-    def _slots_are_known(self) -> PromptRecipe:
+    def _slots_are_known(self) -> Self:
+        for key, text in (("system", self.system), ("ask", self.ask)):
+            for slot in _BRACES.finditer(text):
+                if slot[0][1:-1] not in SLOTS and (meant := _meant(slot[1])):
+                    raise ValueError(f"there is no slot {slot[0]} in `{key}`; did you mean {{{meant}}}?")
         if "{clues}" not in self.system + self.ask and self.clues.parts:
             raise ValueError("the slot {clues} stands neither in `system` nor in `ask`")
         if "{format}" not in self.system + self.ask:
@@ -113,7 +134,22 @@ class PromptRecipe(Config):
             )
         if self.reply.form == "text" and self.instructions is None:
             raise ValueError("a `text` reply needs `instructions:`, from which its question is drawn")
+        if self.picture == "region" and self.unit != "region":
+            raise ValueError(
+                "`picture: region` needs `unit: region`: there is no region to draw a square around"
+            )
         return self
+
+
+#: A word in braces; others, such as ``{name}``, are left to the text.
+_BRACES = re.compile(r"\{\s*(\w+)\s*\}")
+
+
+def _meant(word: str) -> str | None:
+    """The slot that a word in braces was probably meant to be."""
+    if difflib.get_close_matches(word.lower(), PARTS, n=1, cutoff=0.8):
+        return "clues"
+    return next(iter(difflib.get_close_matches(word.lower(), SLOTS, n=1, cutoff=0.6)), None)
 
 
 class Prompt:
@@ -151,7 +187,7 @@ class Prompt:
         for folder in (self.folder, PROMPTS.parent / "examples"):
             if (path := folder / f"{name}.yaml").is_file():
                 return path
-        known = [p.stem for p in (PROMPTS.parent / "examples").glob("*.yaml")]
+        known = {p.stem for place in (self.folder, PROMPTS.parent / "examples") for p in place.glob("*.yaml")}
         raise VlitError(f"there is no file {name}.yaml", where=str(self.folder), todo=nearest(name, known))
 
 
@@ -172,13 +208,11 @@ def load_prompt(name: str, folder: Path) -> Prompt:
     """
     own = name.endswith((".yaml", ".yml"))
     path = folder / name if own else PROMPTS / f"{name}.yaml"
-    if not path.is_file():
-        todo = (
-            "correct the path" if own else f"{nearest(name, prompt_names())}; or give the path of a YAML file"
+    if not own and not path.is_file():
+        raise VlitError(
+            f"there is no instruction recipe {name!r}",
+            where="generate.instruct.recipes",
+            todo=f"{nearest(name, prompt_names())}; or give the path of a YAML file",
         )
-        raise VlitError(f"there is no instruction recipe {name!r}", where=str(path), todo=todo)
-    values: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    try:
-        return Prompt(path.stem, PromptRecipe.model_validate(values), path.parent)
-    except pydantic.ValidationError as error:
-        raise VlitError("; ".join(told(error)), where=str(path), todo="correct the recipe") from None
+    start = "start with `task:`, `about:` and `system: |`, then the keys that docs/instruct.md tells of"
+    return Prompt(path.stem, checked_file(PromptRecipe, path, start), path.parent)

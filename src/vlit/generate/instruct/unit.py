@@ -52,7 +52,7 @@ class Asker:
     def __init__(self, prompt: Prompt, teacher: TeacherConfig, seed: int) -> None:
         self.prompt, self.recipe, self.teacher, self.seed = prompt, prompt.recipe, teacher, seed
         self._extra = orjson.dumps(dict(teacher.extra), option=orjson.OPT_SORT_KEYS).decode()
-        check(prompt.recipe.clues)
+        check(prompt.recipe.clues, f"the instruction recipe {prompt.name}")
         self._format, self._schema = wording(self.recipe.reply), None
         if teacher.structured:
             self._schema = schema(self.recipe.reply)
@@ -72,6 +72,14 @@ class Asker:
     @cached_property
     def _wordings(self) -> Wordings:
         return load_wordings(self.prompt.folder)
+
+    def read_files(self) -> None:
+        """Read all files that the recipe names, so that a mistake in them is told before anything is done.
+
+        Raises:
+            VlitError: With the file, and the entry in it.
+        """
+        _ = self._examples, self.instructions, self._wordings
 
     @property
     def draws_examples(self) -> bool:
