@@ -30,7 +30,7 @@ def test_what_a_request_asks_for_arrives(tmp_path: Path) -> None:
     schema = '{"type": "object", "properties": {"text": {"type": "string"}}}'
     with Answering(lambda _: completion("a", "b")) as server:
         asked = request("x", schema=schema, temperature=0.8, top_p=0.9, seed=7, stop=("END",))
-        ask_all(tmp_path, config(server.url), asked, n=2)
+        ask_all(tmp_path, config(server.url, structured=True), asked, n=2)
     (heard,) = server.heard
     assert heard.body["n"] == 2
     assert heard.body["temperature"] == 0.8
@@ -42,9 +42,9 @@ def test_what_a_request_asks_for_arrives(tmp_path: Path) -> None:
     assert heard.headers["Content-Type"] == "application/json"
 
 
-def test_schemas_can_be_kept_back(tmp_path: Path) -> None:
+def test_schemas_are_sent_only_on_demand(tmp_path: Path) -> None:
     with Answering(lambda _: completion("a")) as server:
-        ask_all(tmp_path, config(server.url, structured=False), request("x", schema='{"type": "object"}'))
+        ask_all(tmp_path, config(server.url), request("x", schema='{"type": "object"}'))
     assert "response_format" not in server.heard[0].body
 
 
