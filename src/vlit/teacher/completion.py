@@ -39,10 +39,12 @@ def read_completion(body: bytes) -> Completion | Trouble:
     usage = _usage(told.get("usage"))
     sent = told.get("choices")
     if told.get("error") and not sent:
-        return _error_within(told["error"], body, usage)
+        return _error_within(told["error"], usage)
     if not isinstance(sent, list) or not sent:
         return _malformed("an answer without choices", body, usage)
     found = [choice for each in sent if (choice := _choice(each)) is not None]
+    if not found and (error := next(filter(None, map(_failed, sent)), None)):
+        return _error_within(error, usage)
     if not found:
         return _malformed("choices without a message", body, usage)
     kept = tuple(choice for choice in found if choice.text or choice.finish != "content_filter")
@@ -53,8 +55,16 @@ def read_completion(body: bytes) -> Completion | Trouble:
     return Completion(kept, len(sent), usage)
 
 
-def _choice(sent: Any) -> Choice | None:
+def _failed(sent: Any) -> Any:
+    """Why a reply was not finished: routers send what the server behind them had said until it failed."""
     if not isinstance(sent, dict):
+        return None
+    stopped = sent.get("finish_reason") == "error"
+    return sent.get("error") or ("the reply was not finished" if stopped else None)
+
+
+def _choice(sent: Any) -> Choice | None:
+    if not isinstance(sent, dict) or _failed(sent):
         return None
     finish = sent.get("finish_reason")
     message = sent.get("message")
@@ -82,8 +92,9 @@ def _usage(told: Any) -> Usage | None:
         return None
     prompt, completion = _tokens(told.get("prompt_tokens")), _tokens(told.get("completion_tokens"))
     total = _tokens(told.get("total_tokens"))
-    if prompt is not None and completion is None and total is not None:
-        completion = max(0, total - prompt)
+    if prompt is not None and total is not None:
+        # Some servers (xAI, Gemini) count the tokens of reasoning in the total alone; all of them are paid.
+        completion = max(completion or 0, total - prompt)
     if prompt is None or completion is None or prompt + completion == 0:
         return None
     return Usage(prompt, completion)
@@ -95,17 +106,18 @@ def _tokens(value: Any) -> int | None:
     return int(value)
 
 
-def _error_within(error: Any, body: bytes, usage: Usage | None) -> Trouble:
+def _error_within(error: Any, usage: Usage | None) -> Trouble:
     """An error that was sent with status 200, as routers do when the server behind them failed."""
     code = error.get("code") if isinstance(error, dict) else None
     status = code if isinstance(code, int) and 400 <= code < 600 else 500
-    trouble = answered(status, {}, body, (), 0.0)
-    reason = f"200 with an error in it: {words(body).text}"
+    said = orjson.dumps({"error": error})
+    trouble = answered(status, {}, said, (), 0.0)
+    reason = f"200 with an error in it: {words(said).text}"
     return msgspec.structs.replace(trouble, kind="error in 200", reason=reason, cost=_cost(usage))
 
 
 def _malformed(what: str, body: bytes, usage: Usage | None = None) -> Trouble:
-    begin = " ".join(body[:200].decode("utf-8", "replace").split())
+    begin = " ".join(body[:2_000].decode("utf-8", "replace").split())
     reason = f"200, but {what}: {begin!r}"
     return Trouble("again", "malformed", reason, _cost(usage), failure="malformed")
 

@@ -29,16 +29,20 @@ Act = Literal[
 OPTIONAL = ("n", "seed", "response_format", "top_p", "temperature", "stop", "max_tokens")
 
 _LONGEST = 400  # characters of a server's words that are kept
+_READ = 4_000  # characters of them that are read: a gateway's own words come before those of the server behind
 
 _TOO_LONG_CODES = {"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"}
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|size|window|limit)|maximum (model|sequence|prompt|input|allowed input) length"
     r"|(prompt|input|request|messages?) (is|are|was) too (long|large) (?!for the server)"
     r"|(prompt|input) (is )?too long|too many (input |prompt )?tokens|reduce the length"
+    r"|input length .{0,30}exceed|range of input length"
     r"|tokens? .{0,60}(exceeds?|longer than|must be <=)|token (count|limit) .{0,30}exceed"
     r"|request too large for model",
     re.I,
 )
+#: 429 for a request that is more than a minute's tokens: it will never be let through.
+_TOO_LARGE = re.compile(r"request too large for\b.{0,200}\btokens per min", re.I)
 _FILTER_CODES = {
     "content_filter",
     "content_policy_violation",
@@ -47,27 +51,42 @@ _FILTER_CODES = {
     "responsibleaipolicyviolation",
 }
 _FILTERED = re.compile(
-    r"content (filter|policy|management policy|moderation)|responsible ai|safety (system|filter)"
+    r"content[ -]?(filter|policy|management policy|moderation)|responsible ai|safety (system|filter)"
     r"|(input|prompt|request|content) (was|is|has been) (flagged|filtered|blocked)|inappropriate content"
     r"|requires moderation",
     re.I,
 )
+_MODEL_CODES = {"model_not_found", "model_decommissioned", "deploymentnotfound"}
 _MODEL = re.compile(
-    r"\bmodel\b.{0,120}\b(not found|not exist|does ?n.t exist)|(unknown|invalid|no such) model\b"
+    r"\bmodels?\b.{0,120}\b(not found|not exist|does ?n.t exist)|(unknown|invalid|no such) model\b"
     r"|not a valid model|invalid model name|is pinned to",
     re.I | re.S,
 )
 _KEY = re.compile(
     r"(invalid|incorrect|missing|wrong) .{0,12}api[ _-]?key|api[ _-]?key .{0,12}(not valid|invalid)", re.I
 )
-_ACCOUNT_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-_ACCOUNT = re.compile(r"insufficient (balance|credits?|funds)", re.I)
+_ACCOUNT_CODES = {
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "budget_exceeded",
+    "exceeded_current_quota_error",
+    "arrearage",
+}
+_ACCOUNT = re.compile(
+    r"insufficient (balance|credits?|funds)|credit balance is too low|budget has been exceeded|exceededbudget",
+    re.I,
+)
+#: A server's answer with status 200 to whatever it does not know.
+_PATH = re.compile(r"unexpected endpoint or method", re.I)
 _UNKNOWN = re.compile(
     r"unsupported|not support|unexpected|unknown|unrecogni[sz]ed|not permitted|extra_forbidden|not allowed"
     r"|cannot find field|unavailable|not available|at most 1\b|only .{0,30}(is|are) supported"
     r"|invalid[ _](json_)?schema",
     re.I,
 )
+#: It gives one reply a call, said without a name that could be found.
+_ONE_REPLY = re.compile(r"only one (completion )?choice|\bn must be (1|one)\b|\bn ?= ?1 is supported", re.I)
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -107,9 +126,11 @@ def answered(
     reason = f"{status}: {said.text}" if said.text else str(status)
     act, failure, fields = _meant(status, said, sent)
     if 300 <= status < 400:
-        reason = f"{status}: the server points to {headers.get('Location', 'another place')}"
-    # A gateway that gave up waiting does not know whether the work is done and paid.
-    cost = None if status in (504, 524) else 0
+        place = headers.get("Location", "").partition("?")[0]
+        reason = f"{status}: the server points to {place or 'another place'}"
+    # A gateway that gave up waiting does not know whether the work is done and paid. Azure charges for what it
+    # gave up itself (408), and for prompt and reply where its filter stopped a prompt.
+    cost = None if status in (408, 504, 524) or failure == "filtered" else 0
     wait = told_wait(headers, most) if act in ("wait", "again") else None
     overloaded = act == "wait" or status in (503, 529)
     return Trouble(act, str(status), reason, cost, wait, failure, fields, overloaded)
@@ -120,6 +141,10 @@ def _meant(status: int, said: Said, sent: Collection[str]) -> tuple[Act, Failure
     bad = status in (400, 413, 422)
     if status == 402 or said.codes & _ACCOUNT_CODES or (status < 500 and _ACCOUNT.search(said.text)):
         return "account", "refused", none
+    if _PATH.search(said.text):
+        return "path", "refused", none
+    if status == 429 and _TOO_LARGE.search(said.text):
+        return "fail", "too_long", none
     if status == 429:
         return "wait", "unreachable", none
     if (bad or status == 403) and (said.codes & _FILTER_CODES or _FILTERED.search(said.text)):
@@ -128,7 +153,7 @@ def _meant(status: int, said: Said, sent: Collection[str]) -> tuple[Act, Failure
         return "key", "refused", none
     if (bad or status == 500) and (said.codes & _TOO_LONG_CODES or _TOO_LONG.search(said.text)):
         return "fail", "too_long", none
-    if "model_not_found" in said.codes or (status in (400, 404) and _MODEL.search(said.text)):
+    if said.codes & _MODEL_CODES or (status in (400, 404) and _MODEL.search(said.text)):
         return "model", "refused", none
     if status in (404, 405) or 300 <= status < 400:
         return "path", "refused", none
@@ -142,6 +167,8 @@ def _meant(status: int, said: Said, sent: Collection[str]) -> tuple[Act, Failure
 
 def _unknown_fields(said: Said, sent: Collection[str]) -> frozenset[str]:
     """Fields that were sent, can be left out, and are named as unknown."""
+    if "n" in sent and _ONE_REPLY.search(said.text):
+        return frozenset({"n"})
     if not _UNKNOWN.search(said.text) and not any("unsupported" in code for code in said.codes):
         return frozenset()
     return frozenset(f for f in OPTIONAL if f in sent and (f in said.named or _is_named(f, said.text)))
@@ -159,14 +186,14 @@ def words(body: bytes) -> Said:
     try:
         told: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return Said(_short(body.decode("utf-8", "replace")))
+        return Said(_read(body[: 1 << 16].decode("utf-8", "replace")))
     if isinstance(told, list) and len(told) == 1:
         told = told[0]
     if not isinstance(told, dict):
-        return Said(_short(str(told)))
+        return Said(_read(str(told)))
     error = told.get("error", told)
     if not isinstance(error, dict):
-        return Said(_short(str(error)))
+        return Said(_read(str(error)))
     text = error.get("message") or error.get("detail") or error.get("error") or error
     codes = {str(error[k]).lower() for k in ("code", "type", "status") if error.get(k)}
     inner = error.get("innererror")
@@ -174,7 +201,7 @@ def words(body: bytes) -> Said:
         codes.add(str(inner["code"]).lower())
     named = {str(error["param"]).partition(".")[0]} if error.get("param") else set()
     return Said(
-        _short(text if isinstance(text, str) else _json(text)),
+        _read(text if isinstance(text, str) else _json(text)),
         frozenset(codes),
         frozenset(named | _located(text)),
     )
@@ -196,9 +223,13 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _short(text: str) -> str:
-    """In one line, without the tags of a page, and not too long."""
+def shortened(text: str) -> str:
+    """Words as they are kept. Keys have to be taken out before: one that is cut through is not found."""
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
+
+
+def _read(text: str) -> str:
+    """In one line, and without the tags of a page."""
     if "<html" in text[:500].lower():
         text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.S | re.I)
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
+    return " ".join(text.split())[:_READ]
