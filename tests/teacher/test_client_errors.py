@@ -133,7 +133,7 @@ def test_unknown_fields_are_remembered_and_told_once(tmp_path: Path) -> None:
             for i in range(3):
                 assert len(texts(await teacher.ask(request(f"{i}", schema=schema), 2))) == 2
 
-        with_teacher(tmp_path, config(server.url), do, warn=warned.append)
+        with_teacher(tmp_path, config(server.url, structured=True), do, warn=warned.append)
         assert [call.status for call in server.log] == [422] + [200] * 6
     assert len(warned) == 1
     assert "response_format" in warned[0]
@@ -216,3 +216,50 @@ def test_a_server_that_is_silent_for_too_long_stops_the_run(tmp_path: Path) -> N
             ask_all(tmp_path, settings, *(request(f"{i}") for i in range(30)))
     with Journal(tmp_path) as journal:
         assert journal.failure(request("0").key) is None
+
+
+@pytest.mark.parametrize("before", range(370, 401, 5))
+def test_a_key_is_not_cut_through_before_it_is_taken_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    key = "sk-secret-0123456789"
+    monkeypatch.setenv("TEST_TEACHER_KEY", key)
+    for status in (400, 200):
+        with Answering(lambda _, s=status: Answer(s, b"x" * before + key.encode())) as server:  # type: ignore[misc]
+            settings = config(server.url, key="TEST_TEACHER_KEY", attempts=1)
+            (outcome,) = ask_all(tmp_path / f"{status}", settings, request("x"))
+        assert isinstance(outcome, Failure)
+        assert "sk-" not in outcome.reason
+        assert len(outcome.reason) < 500
+        kept = b"".join(path.read_bytes() for path in (tmp_path / f"{status}").iterdir())
+        assert b"sk-" not in kept
+
+
+def test_a_key_of_one_letter_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_TEACHER_KEY", "x")
+    with Answering(lambda _: error(400, "too extreme")) as server:
+        (outcome,) = ask_all(tmp_path, config(server.url, key="TEST_TEACHER_KEY"), request("x"))
+    assert outcome == Failure("refused", "400: too extreme")
+
+
+def test_a_url_is_not_repeated_with_its_query(tmp_path: Path) -> None:
+    """Where what comes is no HTTP, the HTTP client's own words hold the whole URL."""
+
+    async def no_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"220 mail.example ready\r\n\r\n")
+        writer.close()
+
+    async def run() -> Failure | object:
+        server = await asyncio.start_server(no_http, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        settings = config(f"http://127.0.0.1:{port}/v1?api-key=in-the-url", attempts=1)
+        with Journal(tmp_path) as journal:
+            async with Teacher(settings, journal) as teacher, server:
+                return await teacher.ask(request("x"))
+
+    outcome = asyncio.run(run())
+    assert isinstance(outcome, Failure)
+    assert "no HTTP" in outcome.reason
+    assert b"in-the-url" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert "in-the-url" not in outcome.reason

@@ -14,7 +14,7 @@ from vlit.run.progress import Progress
 from vlit.teacher import stops
 from vlit.teacher.batch_files import BatchFile, Folder, OpenFile, short
 from vlit.teacher.batch_results import Intake
-from vlit.teacher.batch_service import connected, stopped, without_key
+from vlit.teacher.batch_service import connected, kept, stopped
 from vlit.teacher.batch_watch import Watch
 from vlit.teacher.budget import Budget, Most, most_of
 from vlit.teacher.config import BatchConfig, TeacherConfig
@@ -52,7 +52,7 @@ class Batches:
         self._batch = config.batch or BatchConfig()
         self._folder = Folder(folder)
         self._pictures = Pictures(linked=config.pictures == "url")
-        self._intake = Intake(self._folder, journal, config.attempts, partial(without_key, config))
+        self._intake = Intake(self._folder, journal, config.attempts, partial(kept, config))
         known = self._folder.files()
         self._files = [file for file in known if file.step != "done"]
         self._number = max((int(file.name) for file in known), default=0)

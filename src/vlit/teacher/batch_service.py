@@ -21,7 +21,7 @@ from vlit.teacher.config import TeacherConfig
 from vlit.teacher.errors import Trouble, answered
 from vlit.teacher.transport import unanswered
 from vlit.teacher.waits import backoff
-from vlit.teacher.wire import Wire, shown
+from vlit.teacher.wire import Wire, kept_words, shown
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 
@@ -227,7 +227,7 @@ class Service:
 
     def _clean(self, trouble: Trouble) -> Trouble:
         """Servers repeat a wrong key; nobody else should."""
-        return msgspec.structs.replace(trouble, reason=without_key(self._config, trouble.reason))
+        return msgspec.structs.replace(trouble, reason=kept(self._config, trouble.reason))
 
 
 @asynccontextmanager
@@ -246,12 +246,10 @@ async def connected(config: TeacherConfig) -> AsyncIterator[Service]:
             raise stopped(refused.trouble, config) from refused
 
 
-def without_key(config: TeacherConfig, text: str) -> str:
-    """A server's words, which may repeat the key that it was sent."""
-    for endpoint in config.endpoints:
-        if endpoint.key and (key := os.environ.get(endpoint.key, "").strip()):
-            text = text.replace(key, "[key]")
-    return text
+def kept(config: TeacherConfig, text: str) -> str:
+    """A server's words as they may be kept; also where a key is not there any more."""
+    names = (endpoint.key for endpoint in config.endpoints)
+    return kept_words(text, (os.environ.get(name, "").strip() for name in names if name))
 
 
 def stopped(trouble: Trouble, config: TeacherConfig) -> VlitError:

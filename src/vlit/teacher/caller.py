@@ -260,7 +260,7 @@ class Caller:
     async def _judge(self, asked: Asked, call: _Call, trouble: Trouble, attempts: _Attempts) -> Lost | None:
         """Record a failed call and wait until it may be made again; or say why it may not."""
         endpoint, key = call.endpoint, asked.request.key
-        trouble = msgspec.structs.replace(trouble, reason=self._wire.without_keys(trouble.reason))
+        trouble = msgspec.structs.replace(trouble, reason=self._wire.kept(trouble.reason))
         attempts.last, attempts.avoid, attempts.call = trouble, endpoint, call.id
         if trouble.act == "fail":
             return Lost(call.id, Failure(trouble.failure, trouble.reason), trouble.cost)

@@ -39,6 +39,8 @@ def unanswered(error: BaseException) -> Trouble:
         return Trouble("again", "reset", "the server closed the connection without an answer", None)
     if isinstance(error, OSError):
         return Trouble("again", "reset", f"the connection broke: {_os_words(error)}", None)
+    if isinstance(error, aiohttp.ClientResponseError):  # in words it has the URL, query and all
+        return Trouble("again", "protocol", f"what came is no HTTP: {error.message}"[:400], None)
     return Trouble("again", "protocol", f"what came is no HTTP: {type(error).__name__}: {error}"[:400], None)
 
 

@@ -14,7 +14,7 @@ from yarl import URL
 
 from vlit.data.errors import VlitError
 from vlit.teacher.config import EndpointConfig, TeacherConfig
-from vlit.teacher.errors import OPTIONAL
+from vlit.teacher.errors import OPTIONAL, shortened
 
 #: Seconds in which a connection has to be there.
 _CONNECT = 30.0
@@ -25,6 +25,9 @@ _KEEP = 4.0
 
 #: Bytes from which a body is sent in pieces; the client warns of bigger ones as a whole.
 _PIECES = 1 << 20
+
+#: Characters of the shortest key that is hidden: "x", for a server that wants none, stands in every sentence.
+_SECRET = 4
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -99,12 +102,9 @@ class Wire:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError):
             return []
 
-    def without_keys(self, text: str) -> str:
-        """A server's words, which may repeat the key that it was sent."""
-        for key in self._keys:
-            if key and key in text:
-                text = text.replace(key, "[key]")
-        return text
+    def kept(self, text: str) -> str:
+        """A server's words as they may be kept."""
+        return kept_words(text, self._keys)
 
     @property
     def _open(self) -> aiohttp.ClientSession:
@@ -154,6 +154,14 @@ def _proxy(url: URL) -> tuple[URL, aiohttp.BasicAuth | None] | None:
         return get_env_proxy_for_url(url)
     except LookupError:
         return None
+
+
+def kept_words(text: str, keys: Iterable[str | None]) -> str:
+    """A server's words as they may be kept: not too long, and without keys, which some servers repeat."""
+    for key in keys:
+        if key and len(key) >= _SECRET:
+            text = text.replace(key, "[key]")
+    return shortened(text)
 
 
 def shown(url: str) -> str:
