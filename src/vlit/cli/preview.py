@@ -17,6 +17,8 @@ from vlit.teacher.config import TeacherConfig
 from vlit.teacher.message import Message, Text
 
 _ROLES = {"system": "yellow", "user": "cyan", "assistant": "green"}
+#: Scenes that an estimate is made from, at most: it should take seconds, not minutes.
+_LOOKED_AT = 2_000
 
 
 def show_preview(recipe: Recipe, run: Path, number: int, workers: int | None) -> None:
@@ -34,13 +36,18 @@ def show_preview(recipe: Recipe, run: Path, number: int, workers: int | None) ->
             todo="add `generate: {instruct: {recipes: [llava_conversation]}}` and `teacher:`",
         )
     folder = run_before("generate", recipe, run, workers)
-    threshold = instructor.threshold(folder.scenes.ids())
+    threshold = instructor.threshold(folder.scenes.ids(), most=_LOOKED_AT)
     scenes = (scene for scene in folder.scenes if instructor.chosen(scene, threshold))
     seen = preview(instructor, scenes, number)
+    asked = min(len(folder.scenes), instructor.config.scenes or len(folder.scenes))
+    if asked > seen.scenes:
+        seen = seen.scaled(asked / seen.scenes)
     for name, requests in seen.first.items():
         for n, wanted in enumerate(requests, start=1):
             _show_request(f"{name}, request {n} of {seen.estimates[name].requests:,}", wanted)
     _show_estimates(seen.estimates, instructor.teacher)
+    if asked > seen.scenes:
+        console.print(f"[dim]Told from {seen.scenes:,} of {asked:,} scenes, drawn by the seed.[/]")
 
 
 def _show_request(title: str, wanted: Wanted) -> None:

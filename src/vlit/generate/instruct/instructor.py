@@ -54,12 +54,18 @@ class Instructor:
             outcome.exchanges = [_with_tokens(row, journal, seen) for row in outcome.exchanges]
             yield outcome
 
-    def threshold(self, ids: Iterable[str]) -> int | None:
-        """Scenes whose draw is not above it are asked about; ``None`` for all."""
-        if self.config.scenes is None:
+    def threshold(self, ids: Iterable[str], most: int | None = None) -> int | None:
+        """Scenes whose draw is not above it are asked about; ``None`` for all.
+
+        Args:
+            ids: Of all scenes.
+            most: As many of them at most, where the config allows more.
+        """
+        limits = [limit for limit in (self.config.scenes, most) if limit is not None]
+        if not limits:
             return None
         drawn = sorted(self._draw(scene) for scene in ids)
-        return drawn[min(self.config.scenes, len(drawn)) - 1] if drawn else None
+        return drawn[min(*limits, len(drawn)) - 1] if drawn else None
 
     def chosen(self, scene: Scene, threshold: int | None) -> bool:
         """Whether a scene is asked about."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 
 from vlit.data.scene import Scene
@@ -38,6 +38,15 @@ class Preview:
 
     first: dict[str, list[Wanted]] = field(default_factory=dict)
     estimates: dict[str, Estimate] = field(default_factory=dict)
+    scenes: int = 0  #: that were looked at
+
+    def scaled(self, factor: float) -> Preview:
+        """The same for more scenes of the same kind."""
+        estimates = {
+            name: Estimate(**{key: round(value * factor) for key, value in asdict(estimate).items()})
+            for name, estimate in self.estimates.items()
+        }
+        return replace(self, estimates=estimates)
 
 
 def preview(instructor: Instructor, scenes: Iterable[Scene], number: int) -> Preview:
@@ -53,6 +62,7 @@ def preview(instructor: Instructor, scenes: Iterable[Scene], number: int) -> Pre
         {asker.prompt.name: Estimate() for asker in instructor.askers},
     )
     for scene in scenes:
+        seen.scenes += 1
         for asker in instructor.askers:
             estimate, first = seen.estimates[asker.prompt.name], seen.first[asker.prompt.name]
             for unit in asker.units(scene):
