@@ -85,7 +85,9 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort) as stop:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only break the way out
         click.secho(
-            "\nstopped. Finished parts are kept: the same command goes on from there.", fg="yellow", err=True
+            "\nstopped. Finished parts and replies are kept: the same command goes on from there.",
+            fg="yellow",
+            err=True,
         )
         sys.exit(128 + getattr(stop.__cause__, "number", signal.SIGINT))  # click raises its Abort from ours
 

@@ -65,6 +65,8 @@ def show_plan(recipe: Recipe, runs: Path) -> None:
     for step in plan(recipe, folder):
         console.print(f"  {step.stage.name:<10} {_todo(step, folder, coming)}")
         if step.rows is None:
+            if remark := step.stage.remark():
+                console.print(f"  {'':<10} [dim]{escape(remark)}[/]")
             coming |= dict.fromkeys((*step.stage.writes, "quarantine"), step.stage.name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.markup import escape
@@ -38,7 +39,7 @@ def show_preview(recipe: Recipe, run: Path, number: int, workers: int | None) ->
     folder = run_before("generate", recipe, run, workers)
     threshold = instructor.threshold(folder.scenes.ids(), most=_LOOKED_AT)
     scenes = (scene for scene in folder.scenes if instructor.chosen(scene, threshold))
-    seen = preview(instructor, scenes, number)
+    seen = preview(instructor, scenes, number, stage.rewriting() if stage else None)
     asked = min(len(folder.scenes), instructor.config.scenes or len(folder.scenes))
     if asked > seen.scenes:
         seen = seen.scaled(asked / seen.scenes)
@@ -69,21 +70,20 @@ def _words(message: Message) -> str:
 
 def _show_estimates(estimates: dict[str, Estimate], teacher: TeacherConfig) -> None:
     price = teacher.prices.get(teacher.model)
-    table = Table(
-        box=None, padding=(0, 2), title="Nothing was sent. All requests, if each reply is right at once:"
-    )
-    table.add_column("recipe", no_wrap=True)
+    console.print("Nothing was sent. All requests, if each reply is right at once:")
+    table = Table(box=None, padding=(0, 1))
+    table.add_column("\n\nrecipe", no_wrap=True)
     columns = (
-        "requests",
-        "replies",
-        "passed over",
-        "about prompt tokens",
-        "at most reply tokens",
-        "at most money",
+        "\n\nrequests",
+        "\n\nreplies",
+        "\npassed\nover",
+        "prompt\ntokens,\nabout",
+        "reply\ntokens,\nat most",
     )
-    for column in columns[: None if price else -1]:
-        table.add_column(column, justify="right")
-    for name, e in estimates.items():
+    for column in (*columns, "\nmoney,\nat most") if price else columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    rows = [*estimates.items(), *([("all", _sum(estimates.values()))] if len(estimates) > 1 else ())]
+    for name, e in rows:
         prompt = e.prompt_tokens(teacher.picture_tokens)
         cells = [e.requests, e.replies, e.passed_over, prompt, e.most_completion]
         row = [f"{cell:,}" for cell in cells]
@@ -91,3 +91,11 @@ def _show_estimates(estimates: dict[str, Estimate], teacher: TeacherConfig) -> N
             row.append(f"{(prompt * price.prompt + e.most_completion * price.completion) / 1e6:,.2f}")
         table.add_row(name, *row)
     console.print(table)
+
+
+def _sum(estimates: Iterable[Estimate]) -> Estimate:
+    total = Estimate()
+    for estimate in estimates:
+        for name, value in vars(estimate).items():
+            setattr(total, name, getattr(total, name) + value)
+    return total

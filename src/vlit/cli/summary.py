@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from shlex import quote
+from typing import Any, get_args
 
 from rich.markup import escape
 
-from vlit.cli.common import console, short_path
+from vlit.cli.common import console, program, short_path
 from vlit.report.charts import percent, plural
 from vlit.report.quarantine import quarantine
+from vlit.report.teacher import teaching
 from vlit.report.totals import verdict_counts
 from vlit.run.folder import RunFolder
 from vlit.run.stage import Stage
+from vlit.teacher.reply import FailureKind
 
 #: Reasons that are named; the report tells all of them.
 _REASONS = 3
@@ -22,6 +25,8 @@ _REASONS = 3
 def show_summary(stages: Sequence[Stage[Any]], run: RunFolder) -> None:
     """Print what these stages, all of them done, made of the run."""
     by_name = {stage.name: stage for stage in stages}
+    if "generate" in by_name:
+        _teacher(run)
     if "select" in by_name:
         _selection(run)
     _quarantine(run, by_name)
@@ -44,6 +49,26 @@ def _selection(run: RunFolder) -> None:
     ]
     if reasons:
         _line("dropped", ", ".join(reasons))
+
+
+def _teacher(run: RunFolder) -> None:
+    """What a teacher made, what it cost, and what can be asked again."""
+    taught = teaching(run)
+    if not taught.models:
+        return
+    total = taught.totals
+    lost = dict(taught.lost)
+    money = "" if taught.money is None else f", {taught.money:,.2f} at the prices of the recipe"
+    tokens = f"{total.prompt_tokens + total.completion_tokens:,} tokens{money}"
+    _line(
+        "teacher",
+        f"{total.kept:,} of {plural(total.asked, 'exchange')} kept, {total.at_once:,} at once; {tokens}",
+    )
+    if silent := sum(lost.get(kind, 0) for kind in get_args(FailureKind)):
+        again = f"{program()} generate {quote(short_path(run.path))} --retry"
+        _line("", f"[dim]{silent:>6,} ×[/] no reply; to ask again: {escape(again)}")
+    if unasked := lost.get("not_asked", 0):
+        _line("", f"[dim]{unasked:>6,} ×[/] not asked; to go on: raise teacher.budget and run again")
 
 
 def _quarantine(run: RunFolder, stages: dict[str, Stage[Any]]) -> None:

@@ -24,6 +24,7 @@ from vlit.generate.instruct.config import InstructConfig
 from vlit.generate.instruct.exchange import Exchanging
 from vlit.generate.instruct.instructor import Instructor
 from vlit.generate.instruct.marked import with_marked_image
+from vlit.generate.instruct.preview import Rewriting
 from vlit.generate.instruct.recipe import load_prompt
 from vlit.generate.instruct.rewrite import REWRITE, Rewriter
 from vlit.generate.instruct.unit import Asker
@@ -70,6 +71,14 @@ class _Context:
     instructor: Instructor | None
     threshold: int | None  #: of scenes that are asked about
     rewriter: Rewriter | None
+
+
+#: What to do where most exchanges ended like this.
+_REMEDIES = {
+    "no_clues": "give the annotations that the recipes need, or name others: vision_detail needs none",
+    "not_asked": "raise teacher.budget and run again: what was answered is kept",
+    "unreachable": "see to the server and run again: what was answered is kept",
+}
 
 
 class GenerateStage(Stage[GenerateConfig]):
@@ -132,10 +141,29 @@ class GenerateStage(Stage[GenerateConfig]):
             prompts = instructor.prompts + ([rewriter.asker.prompt] if (rewriter := self._rewriter()) else [])
             yield from (f"{prompt.name}:{prompt.version}" for prompt in prompts)
             yield self.setting.teacher.model_dump_json(
-                include={"model", "budget", "extra", "journal", "longest_side"}
+                include={"model", "budget", "extra", "journal", "longest_side", "structured"}
             )
         elif self.config.instruct is not None:
             yield "teacher: none"
+
+    def remark(self) -> str:
+        """Whom it asks, by which recipes, and for how much at most."""
+        if self.config.instruct is None:
+            return ""
+        from vlit.teacher.wire import shown as without_secrets
+
+        recipes = ", ".join(
+            [*self.config.instruct.recipes, *(["rewrite"] if self.config.instruct.rewrite else ())]
+        )
+        if self._instruct is None:
+            return f"without a teacher: by annotation adaption in place of {recipes}"
+        teacher = self.setting.teacher
+        budget = teacher.budget
+        most = [f"{budget.tokens:,} tokens"] if budget.tokens is not None else []
+        most += [f"{budget.money:,g} in money"] if budget.money is not None else []
+        limit = f"with a budget of {' and '.join(most)}" if most else "without a budget"
+        urls = ", ".join(without_secrets(endpoint.url) for endpoint in teacher.endpoints)
+        return f"asks {teacher.model} at {urls} {limit}: {recipes}; --preview 1 shows messages and cost"
 
     def plugins(self) -> Iterable[str]:
         """Packages of tasks that are not ours."""
@@ -145,13 +173,23 @@ class GenerateStage(Stage[GenerateConfig]):
         """Statistics of all scenes, pools and recipes, checked before any work starts."""
         adapting = None
         if self._adapt is not None:
-            pools = load_pools(self._adapt.make_tasks(), Path(self._adapt.pools) if self._adapt.pools else None)
+            pools = self._pools()
             adapting = stats.of_parts(run.scenes.parts()), pools
         instructor = self.instructor()
         threshold = instructor.threshold(run.scenes.ids()) if instructor else None
         return _Context(
             self.journal(run), run.path / "marked", adapting, instructor, threshold, self._rewriter()
         )
+
+    def rewriting(self) -> Rewriting | None:
+        """What the teacher is asked to reword, for a preview."""
+        rewriter = self._rewriter()
+        return None if rewriter is None else (rewriter.asker, tuple(rewriter.scenes(self._pools())))
+
+    def _pools(self) -> Pools:
+        """Of the tasks of adaption, ours and the user's."""
+        config = self._adapt or AdaptConfig()
+        return load_pools(config.make_tasks(), Path(config.pools) if config.pools else None)
 
     def _rewriter(self) -> Rewriter | None:
         """Of the pools, where the recipe asks for it."""
@@ -224,8 +262,7 @@ class GenerateStage(Stage[GenerateConfig]):
         rewriter = self._rewriter()
         if rewriter is None or self._adapt is None:
             return Output()
-        pools = load_pools(self._adapt.make_tasks(), Path(self._adapt.pools) if self._adapt.pools else None)
-        _, rows, lost = rewriter.richer(pools, JournalView(self.journal(run)))
+        _, rows, lost = rewriter.richer(self._pools(), JournalView(self.journal(run)))
         return Output({"exchanges": rows}, lost)
 
     def _nothing(self, run: RunFolder) -> VlitError:
@@ -235,8 +272,10 @@ class GenerateStage(Stage[GenerateConfig]):
         if self._instruct is not None:
             ended = Counter(row.outcome for row in run.exchanges).most_common(3)
             why = ", ".join(f"{n:,} x {outcome}" for outcome, n in ended) or why
-            first = next((row.id for row in run.exchanges if row.outcome == ended[0][0]), "")
-            todo = f"look at what was asked and answered: vlit show {first} --run {run.path}"
+            for most, _ in ended[:1]:
+                first = next(row.id for row in run.exchanges if row.outcome == most)
+                look = f"look at what was asked and answered: vlit show {first} --run {run.path}"
+                todo = _REMEDIES.get(most, look)
         return VlitError(
             f"no sample could be made of {len(run.scenes):,} scenes: {why}", where="generate", todo=todo
         )

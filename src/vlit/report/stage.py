@@ -58,6 +58,12 @@ class ReportStage(stage.Stage[ReportConfig]):
     code: ClassVar[tuple[str, ...]] = ("vlit.report", "vlit.data")
     Config: ClassVar[type[stage.Config]] = ReportConfig
 
+    def outside(self) -> Iterable[str]:
+        """Prices: what they are makes no difference to the samples, but to what is said of their cost."""
+        prices = getattr(self.setting.teacher, "prices", None)
+        if prices:
+            yield repr(sorted((model, price.model_dump_json()) for model, price in prices.items()))
+
     def shards(self, run: RunFolder) -> Iterable[stage.Shard]:
         """None: the page needs all tables at once."""
         return ()

@@ -103,6 +103,10 @@ class Stage(ABC, Generic[C]):
         """What there is to do, as far as a dry run can know it."""
         return counted({table: len(run.table(table)) for table in self.reads})
 
+    def remark(self) -> str:
+        """What a dry run should say besides, such as whom it would ask for money."""
+        return ""
+
     def prepare(self, run: RunFolder) -> Any:
         """Global knowledge that all shards need; must pickle. Called again when a killed run goes on."""
         return None

@@ -53,7 +53,7 @@ class Halting:
         if trouble.act == "host":
             self._not_found(endpoint, trouble)
         if trouble.act == "down" and not endpoint.ever:
-            self.say_once(f"{shown(config.url)}: {reason}; trying again")
+            self.say_once(f"{shown(config.url)}: {reason}; trying for {self._config.deadline:,g} s")
         if (seconds := self._route.down_for(self._loop.time())) > self._config.deadline:
             self.halt(stops.silent(self._config.endpoints, seconds, reason))
         if self._route.stopped:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
+from typing import TypeAlias
 
 from vlit.data.scene import Scene
 from vlit.generate.instruct.exchange import Wanted, exchange
 from vlit.generate.instruct.instructor import Instructor
 from vlit.generate.instruct.unit import Asker, Unit
 from vlit.teacher.message import Text
+
+#: Who rewords instructions, and each of them in place of a scene.
+Rewriting: TypeAlias = tuple[Asker, Sequence[Scene]]
 
 #: Characters of English to a token, for estimates alone.
 _CHARACTERS = 4.0
@@ -39,39 +43,52 @@ class Preview:
     first: dict[str, list[Wanted]] = field(default_factory=dict)
     estimates: dict[str, Estimate] = field(default_factory=dict)
     scenes: int = 0  #: that were looked at
+    fixed: frozenset[str] = frozenset()  #: recipes that ask the same however many scenes there are
 
     def scaled(self, factor: float) -> Preview:
         """The same for more scenes of the same kind."""
         estimates = {
             name: Estimate(**{key: round(value * factor) for key, value in asdict(estimate).items()})
             for name, estimate in self.estimates.items()
+            if name not in self.fixed
         }
-        return replace(self, estimates=estimates)
+        return replace(self, estimates=self.estimates | estimates)
 
 
-def preview(instructor: Instructor, scenes: Iterable[Scene], number: int) -> Preview:
+def preview(
+    instructor: Instructor, scenes: Iterable[Scene], number: int, rewriting: Rewriting | None = None
+) -> Preview:
     """Look at what would be asked.
 
     Args:
         instructor: The recipes.
         scenes: All of them are counted.
         number: How many requests of each recipe are kept.
+        rewriting: Who rewords instructions, and which.
     """
+    askers = [*([rewriting[0]] if rewriting else []), *instructor.askers]
     seen = Preview(
-        {asker.prompt.name: [] for asker in instructor.askers},
-        {asker.prompt.name: Estimate() for asker in instructor.askers},
+        {asker.prompt.name: [] for asker in askers},
+        {asker.prompt.name: Estimate() for asker in askers},
+        fixed=frozenset({rewriting[0].prompt.name} if rewriting else ()),
     )
+    for scene in rewriting[1] if rewriting else ():
+        _look(seen, askers[0], scene, number)
     for scene in scenes:
         seen.scenes += 1
         for asker in instructor.askers:
-            estimate, first = seen.estimates[asker.prompt.name], seen.first[asker.prompt.name]
-            for unit in asker.units(scene):
-                wanted = list(_first_of(asker, unit))
-                estimate.passed_over += not wanted
-                for want in wanted:
-                    _add(estimate, want)
-                first += islice(wanted, number - len(first))
+            _look(seen, asker, scene, number)
     return seen
+
+
+def _look(seen: Preview, asker: Asker, scene: Scene, number: int) -> None:
+    estimate, first = seen.estimates[asker.prompt.name], seen.first[asker.prompt.name]
+    for unit in asker.units(scene):
+        wanted = list(_first_of(asker, unit))
+        estimate.passed_over += not wanted
+        for want in wanted:
+            _add(estimate, want)
+        first += islice(wanted, number - len(first))
 
 
 def _first_of(asker: Asker, unit: Unit) -> Iterator[Wanted]:

@@ -32,9 +32,13 @@ class Rewriter:
 
     def exchanges(self, pools: Pools) -> Iterator[Exchanging]:
         """One for each instruction."""
-        for template in self._instructions(pools):
-            for unit in self.asker.units(_as_scene(template)):
+        for scene in self.scenes(pools):
+            for unit in self.asker.units(scene):
                 yield exchange(self.asker, unit)
+
+    def scenes(self, pools: Pools) -> Iterator[Scene]:
+        """What is asked about: each instruction in place of a scene."""
+        yield from map(_as_scene, self._instructions(pools))
 
     def richer(self, pools: Pools, journal: JournalView) -> tuple[Pools, list[Exchange], list[Quarantined]]:
         """The pools with all wordings that hold the same slots as the instruction that they come from.
