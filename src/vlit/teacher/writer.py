@@ -124,10 +124,12 @@ class Writer:
         except VlitError as error:
             self.broken = self.broken or error
             _resolve(group, error)
-        except BaseException as error:  # a mistake of ours must not leave anyone waiting for ever
-            self.broken = VlitError(f"the journal stopped: {error!r}", where=str(self.path))
+        except BaseException as error:
+            # A mistake of ours must not leave anyone waiting for ever: neither this group, nor those that were
+            # put into the queue meanwhile, to whom the thread has to tell the same.
+            self.broken = self.broken or VlitError(f"the journal stopped: {error!r}", where=str(self.path))
+            self.broken.__cause__ = error
             _resolve(group, self.broken)
-            raise
 
     def _append(self, data: bytes, lines: int) -> int:
         """Write at the end and return the offset; whoever calls holds the lock."""
@@ -204,4 +206,6 @@ def _wake(waiters: Sequence[Waiter], error: VlitError | None) -> None:
 
 def _again(error: VlitError) -> VlitError:
     """An error of its own for everyone who gets it: tracebacks would grow into each other."""
-    return VlitError(error.what, where=error.where, todo=error.todo)
+    another = VlitError(error.what, where=error.where, todo=error.todo)
+    another.__cause__ = error.__cause__
+    return another
