@@ -77,7 +77,7 @@ class Batches:
         """
         key = request.key
         missing = n - len(self._journal.choices(key))
-        if missing <= 0 or short(key) in self._held or self._failed(key):
+        if missing <= 0 or short(key) in self._held or self.failure(key):
             return
         self._held.add(short(key))
         try:
@@ -95,6 +95,11 @@ class Batches:
             body = request.body(count, urls.__getitem__, structured=self.config.structured)
             body = adapted(body, self._without) if self._without else body
             self._file(request.model, len(body)).add(request, count, most, body)
+
+    def failure(self, key: str) -> Failure | None:
+        """Why a request is not asked again. A server that did not answer in an earlier run may do so now."""
+        failure = self._journal.failure(key)
+        return None if failure and failure.kind == "unreachable" and key not in self._unreachable else failure
 
     async def settle(self, progress: Progress) -> None:
         """Submit what was written, wait for it, and take in what comes of it.
@@ -123,11 +128,6 @@ class Batches:
             raise self._waiting(by_hand)
         if spent:
             raise spent
-
-    def _failed(self, key: str) -> bool:
-        """Whether it is not asked again. A server that did not answer in an earlier run may do so now."""
-        failure = self._journal.failure(key)
-        return failure is not None and (failure.kind != "unreachable" or key in self._unreachable)
 
     def _file(self, model: str, size: int) -> OpenFile:
         """The file that is being written, with room for a body of so many bytes."""

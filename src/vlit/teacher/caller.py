@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import aiohttp
 import msgspec
 
+from vlit.data.errors import VlitError
 from vlit.data.images import ImageProblem
 from vlit.teacher import stops
 from vlit.teacher.budget import Budget, Most
@@ -110,6 +111,12 @@ class Caller:
         self._route.close()
         await self._wire.close()
 
+    def stop(self, error: VlitError) -> None:
+        """Send nothing any more. Calls in flight end by themselves, and are recorded."""
+        if self._budget.flying:
+            self._halting.say_once(f"stopping ({error.what}), when the calls in flight have ended")
+        self._route.stop(error)
+
     @property
     def progress(self) -> TeacherProgress:
         """How far it is."""
@@ -144,8 +151,11 @@ class Caller:
         """An endpoint for the next call; ``None`` when the deadline comes before it."""
         if attempts.first is None:
             return await self._route.acquire(bound)
+        at = attempts.first + self.config.deadline
+        if self._loop.time() >= at:
+            return None  # an endpoint that is free at once would be given without a look at the clock
         try:
-            async with asyncio.timeout_at(attempts.first + self.config.deadline):
+            async with asyncio.timeout_at(at):
                 return await self._route.acquire(bound, again=True, avoid=attempts.avoid)
         except TimeoutError:
             return None
@@ -168,6 +178,7 @@ class Caller:
             body = await self._body(request, n, without)
             most = bound + budget.excess
             await budget.admit(request.model, most)
+            self._route.check()  # both may have taken a while
             id_ = self.journal.sent(request, n=n, endpoint=endpoint.config.url, most=most)
             call = _Call(id_, endpoint, n, bound, most, without)
             budget.sent(request.model, most)
@@ -279,7 +290,7 @@ class Caller:
         if trouble.act == "adapt":
             attempts.without |= trouble.fields
         elif delay:
-            await asyncio.sleep(min(delay, max(left, 0.0)))
+            await self._route.sleep(min(delay, max(left, 0.0)))
         return None
 
     def _worn_out(self, attempts: _Attempts, trouble: Trouble, *, over: bool) -> Failure | None:

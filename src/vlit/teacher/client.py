@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from vlit.data.errors import VlitError
 from vlit.teacher import stops
 from vlit.teacher.budget import most_of
 from vlit.teacher.caller import Asked, Caller, Lost
@@ -15,7 +16,7 @@ from vlit.teacher.config import TeacherConfig
 from vlit.teacher.journal import Journal
 from vlit.teacher.message import Request
 from vlit.teacher.progress import TeacherProgress
-from vlit.teacher.reply import Choice, Failure
+from vlit.teacher.reply import BudgetSpent, Choice, Failure
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +66,13 @@ class Teacher:
         """How far it is since it was opened."""
         return self._caller.progress
 
+    def stop(self, error: VlitError) -> None:
+        """Send nothing any more: who asks for what the journal has not is told the error.
+
+        Calls that are in flight end by themselves; they may be paid, so what comes of them is kept.
+        """
+        self._caller.stop(error)
+
     async def ask(self, request: Request, n: int = 1) -> tuple[Choice, ...] | Failure:
         """The replies to a request, from the journal as far as it has them.
 
@@ -110,18 +118,22 @@ class Teacher:
         asked = Asked(request, most_of(request, self._config.picture_tokens), list(known))
         single = self._caller.single
         while (missing := n - len(asked.choices)) > 0:
+            errors: list[BaseException] = []
             if missing == 1 or not single:
                 lost = [await self._caller.replies(asked, missing)]
             else:
                 outcomes = await asyncio.gather(
                     *(self._caller.replies(asked, 1) for _ in range(missing)), return_exceptions=True
                 )
-                if errors := [outcome for outcome in outcomes if isinstance(outcome, BaseException)]:
-                    raise errors[0]
+                errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
                 lost = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
             single = True
-            if final := [each for each in lost if each]:
-                return await self._give_up(request, final)
+            final = [each for each in lost if each]
+            failure = await self._give_up(request, final) if final else None
+            if errors:
+                raise next((each for each in errors if not isinstance(each, BudgetSpent)), errors[0])
+            if failure:
+                return failure
         return tuple(asked.choices[:n])
 
     async def _give_up(self, request: Request, losses: list[Lost]) -> Failure:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from vlit.data.errors import VlitError
 from vlit.teacher.config import EndpointConfig
@@ -120,6 +121,7 @@ class Route:
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         self.endpoints = tuple(endpoints)
         self.stopped: VlitError | None = None
+        self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._queue: deque[tuple[asyncio.Future[Endpoint], int, Endpoint | None]] = deque()
         self._again: deque[tuple[asyncio.Future[Endpoint], int, Endpoint | None]] = deque()
@@ -141,8 +143,7 @@ class Route:
         Raises:
             VlitError: When the run was stopped.
         """
-        if self.stopped:
-            raise same(self.stopped)
+        self.check()
         if not (self._queue or self._again) or (again and not self._again):
             endpoint, _ = self._pick(avoid)
             if endpoint is not None:
@@ -155,7 +156,9 @@ class Route:
             return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and not future.exception():
-                self.release(future.result())
+                endpoint = future.result()  # it was handed out at this very moment
+                endpoint.settle(tokens, self._loop.time())
+                self.release(endpoint)
             raise
 
     def release(self, endpoint: Endpoint) -> None:
@@ -167,12 +170,27 @@ class Route:
     def stop(self, error: VlitError) -> None:
         """Nobody gets an endpoint any more."""
         self.stopped = self.stopped or error
+        self._stopping.set()
         for future, _, _ in (*self._again, *self._queue):
             if not future.done():
                 future.set_exception(same(self.stopped))
         self._again.clear()
         self._queue.clear()
         self.close()
+
+    def check(self) -> None:
+        """Let nobody pass when the run was stopped.
+
+        Raises:
+            VlitError: Why it was.
+        """
+        if self.stopped:
+            raise same(self.stopped)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so long, or until the run is stopped."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     def close(self) -> None:
         """Let go of the timer."""

@@ -7,8 +7,7 @@ from typing import Any
 
 from tests.generate.scenes import RICH
 from vlit.data.scene import Scene
-from vlit.generate.instruct.drive import Exchanging
-from vlit.generate.instruct.exchange import Outcome, Told, Wanted, exchange
+from vlit.generate.instruct.exchange import Exchanging, Outcome, Told, Wanted, exchange
 from vlit.generate.instruct.recipe import Prompt, PromptRecipe
 from vlit.generate.instruct.unit import Asker
 from vlit.teacher.config import TeacherConfig

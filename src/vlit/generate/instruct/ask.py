@@ -63,7 +63,7 @@ async def _by_batches(
     while True:
         wanted = 0
         for exchanging in exchanges():
-            for want in collect_wanted(exchanging, journal):
+            for want in collect_wanted(exchanging, journal, batches.failure):
                 await batches.add(want.request, want.n)
                 wanted += 1
         if not wanted:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
 
 from vlit.data.errors import VlitError
 from vlit.generate.instruct.exchange import Exchanging, Outcome, Told, Wanted
 from vlit.teacher.journal import JournalView
-from vlit.teacher.reply import BudgetSpent
+from vlit.teacher.reply import BudgetSpent, Failure
 
 if TYPE_CHECKING:
     from vlit.teacher.client import Teacher
+
+#: Key of a request -> why it is not asked again.
+Failed: TypeAlias = Callable[[str], Failure | None]
 
 #: Exchanges under way for each call that may be in flight: while one parses, another waits for its turn.
 _AHEAD = 2
@@ -29,12 +32,18 @@ def replay(exchanging: Exchanging, journal: JournalView) -> Outcome:
         return outcome
 
 
-def known(wanted: Wanted, journal: JournalView) -> Told:
-    """What the journal knows of what is wanted; ``None`` where it has to be asked."""
+def known(wanted: Wanted, journal: JournalView, failure: Failed | None = None) -> Told:
+    """What the journal knows of what is wanted; ``None`` where it has to be asked.
+
+    Args:
+        wanted: What is wanted.
+        journal: Where it is looked up.
+        failure: Why a request is not asked again; by default any failure that the journal has.
+    """
     choices = journal.choices(wanted.request.key)
     if len(choices) >= wanted.n:
         return choices
-    return journal.failure(wanted.request.key)
+    return (failure or journal.failure)(wanted.request.key)
 
 
 async def converse(exchanging: Exchanging, teacher: Teacher) -> None:
@@ -64,34 +73,43 @@ async def converse_all(exchanges: Iterable[Exchanging], teacher: Teacher, in_fli
         Whether the budget held out.
     """
     waiting: Iterator[Exchanging] = iter(exchanges)
-    spent = False
+    ends: list[BudgetSpent | VlitError] = []
 
     async def worker() -> None:
-        nonlocal spent
-        for exchanging in waiting:  # shared: each worker takes the next one
-            try:
+        try:
+            for exchanging in waiting:  # shared: each worker takes the next one
                 await converse(exchanging, teacher)
-            except BudgetSpent:
-                spent = True
-            if spent:
-                return
-            await asyncio.sleep(0)  # exchanges that the journal answers whole must not keep the loop
+                if ends:
+                    return
+                await asyncio.sleep(0)  # exchanges that the journal answers whole must not keep the loop
+        except BudgetSpent as spent:
+            ends.append(spent)
+        except VlitError as error:
+            # Others have calls in flight that may be paid: they are not cancelled, but may not make new ones.
+            ends.append(error)
+            teacher.stop(error)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(in_flight * _AHEAD):
-                group.create_task(worker())
-    except* VlitError as errors:
-        raise errors.exceptions[0] from None
-    return not spent
+    async with asyncio.TaskGroup() as group:
+        for _ in range(in_flight * _AHEAD):
+            group.create_task(worker())
+    for end in ends:
+        if isinstance(end, VlitError):
+            raise end
+    return not ends
 
 
-def collect_wanted(exchanging: Exchanging, journal: JournalView) -> Iterator[Wanted]:
-    """What an exchange wants next and the journal does not know, of all its generations."""
+def collect_wanted(exchanging: Exchanging, journal: JournalView, failure: Failed) -> Iterator[Wanted]:
+    """What an exchange wants next and the journal does not know, of all its generations.
+
+    Args:
+        exchanging: The exchange.
+        journal: Knows what was answered.
+        failure: Why a request is not asked again.
+    """
     try:
         wanted = next(exchanging)
         while True:
-            told = known(wanted, journal)
+            told = known(wanted, journal, failure)
             if told is None:
                 yield wanted
             wanted = exchanging.send(told)  # ``None`` ends this generation, not the next one

@@ -91,6 +91,8 @@ class _Rounds:
             request = self.asker.request(messages)
             taken = self.used[request.key]
             told = yield Wanted(request, max(taken + 1, n))
+            if n > taken + 1 and not isinstance(told, tuple):
+                told = yield Wanted(request, taken + 1)  # what came before it failed is paid
             self.keys.append(request.key)
             if isinstance(told, Failure) and told.kind == "too_long" and not shortened and self.clues.text:
                 shortened = True
