@@ -140,6 +140,21 @@ class TestMessages:
                 asked += 1
         assert asked >= 5
 
+    @pytest.mark.parametrize("name", WITH_EXAMPLES)
+    def test_examples_are_shown_but_none_about_the_same_image(self, name: str, scenes: list[Scene]) -> None:
+        one = asker(name)
+        recipe = one.recipe
+        assert recipe.examples is not None
+        for of in scenes:
+            own = {caption.text.strip() for caption in of.captions}
+            for unit in one.units(of):
+                messages = one.messages(unit, 0, one.clues(unit))
+                shown = [message.text for message in messages[1:-1:2]]
+                pool = examples(name)
+                about = [e for e in pool if own & set(e.clues.splitlines())]
+                assert len(shown) == (recipe.examples.draw or len(pool) - len(about))
+                assert not any(e.clues in text for e in about for text in shown)
+
     @pytest.mark.parametrize("name", ["vision_conversation", "vision_detail", "vision_complex", "vision_clues"])
     def test_a_teacher_that_sees_needs_no_annotations(self, name: str, scenes: list[Scene]) -> None:
         bare = msgspec.structs.replace(

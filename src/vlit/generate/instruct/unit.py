@@ -13,6 +13,7 @@ import orjson
 from vlit.data.boxes import Box
 from vlit.data.scene import Image, Scene
 from vlit.data.seeds import rng
+from vlit.generate.instruct.clue_blocks import cleaned
 from vlit.generate.instruct.clue_words import Wordings, load_wordings
 from vlit.generate.instruct.clues import Clues, check, render
 from vlit.generate.instruct.pools import Example, load_examples, load_instructions
@@ -26,7 +27,7 @@ from vlit.teacher.message import Message, Picture, Request, Sampling
 _REGION = (0.01, 0.8)
 
 
-#: Characters of a line of clues that two images will hardly share.
+#: Characters of a caption that two images will hardly share.
 _TELLING = 25
 
 
@@ -129,7 +130,7 @@ class Asker:
         system = self._filled(self.recipe.system, "", instruction)
         asked = self._filled(self.recipe.ask, clues.text, instruction)
         shown: list[Message] = []
-        for example in self._drawn(unit, generation, clues):
+        for example in self._drawn(unit, generation):
             shown.append(Message.of("user", self._filled(self.recipe.ask, example.clues, instruction)))
             shown.append(Message.of("assistant", example.reply))
         return (Message.of("system", system), *shown, Message.of("user", asked, *self._pictures(unit)))
@@ -145,10 +146,12 @@ class Asker:
             extra="" if self._extra == "{}" else self._extra,
         )
 
-    def _drawn(self, unit: Unit, generation: int, clues: Clues) -> list[Example]:
+    def _drawn(self, unit: Unit, generation: int) -> list[Example]:
         wanted = self.recipe.examples
-        # An example about this very image would be its reply.
-        told = {line for line in clues.text.splitlines() if len(line) >= _TELLING}
+        # An example about this very image would be its reply. Only what people wrote tells images apart: headings
+        # and sentences like "It is in the center of the picture." are in the clues of many.
+        written = [*(c.text for c in unit.scene.captions), *(r.phrase for r in unit.scene.regions)]
+        told = {line for line in map(cleaned, written) if len(line) >= _TELLING}
         pool = [example for example in self._examples if not told & set(example.clues.splitlines())]
         if wanted is None or wanted.draw is None:
             return pool
