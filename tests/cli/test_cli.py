@@ -5,12 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from PIL import Image as PILImage
 
 from tests.conftest import REPOSITORY
+from vlit import cli
 from vlit.cli import COMMANDS
 from vlit.run.folder import RunFolder
 
@@ -254,3 +256,24 @@ def test_data_may_have_any_name_but_is_a_folder(tmp_path: Path, demo: Path) -> N
     assert "collect    run: 1 scene with 1 caption" in done.stdout, done.stderr
     done = vlit("run", recipe, "--data", str(photos / "captions.csv"), cwd=tmp_path)
     assert done.returncode == 2 and "is a file" in done.stderr
+
+
+def test_a_signal_that_breaks_a_lock_still_stops_in_peace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a signal comes while ``Condition.wait`` takes its lock again, leaving the condition fails."""
+
+    def broken(**_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            threading.Lock().release()
+
+    monkeypatch.setattr(cli.group, "main", broken)
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # pytest's own stay as they are
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 130 and "the same command goes on" in capsys.readouterr().err
+    monkeypatch.setattr(cli.group, "main", lambda **_: threading.Lock().release())
+    with pytest.raises(RuntimeError, match="unlocked"):
+        cli.main()

@@ -82,14 +82,18 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort) as stop:
+    except (KeyboardInterrupt, click.Abort, RuntimeError) as stop:
+        # A signal that comes while a lock is let go can break it: Python then says that it was not held.
+        if isinstance(stop, RuntimeError) and not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only break the way out
         click.secho(
             "\nstopped. Finished parts and replies are kept: the same command goes on from there.",
             fg="yellow",
             err=True,
         )
-        sys.exit(128 + getattr(stop.__cause__, "number", signal.SIGINT))  # click raises its Abort from ours
+        came = stop.__cause__ or stop.__context__  # click raises its Abort from ours
+        sys.exit(128 + getattr(came, "number", signal.SIGINT))
 
 
 class _Stopped(KeyboardInterrupt):
