@@ -13,6 +13,7 @@ from tests.generate.instruct.runs import recipe_text
 from tests.teacher.server import ScriptedTeacher
 from vlit.cli import group
 from vlit.data.errors import VlitError
+from vlit.run.folder import RunFolder
 
 PRICES = {"scripted": {"prompt": 100, "completion": 200}}
 
@@ -78,6 +79,29 @@ def test_a_budget_that_allows_nothing_is_not_blamed_on_the_annotations(tmp_path:
     run = write(tmp_path, "http://localhost:1/v1", demo, teacher={"budget": {"tokens": 10}})
     with pytest.raises(VlitError, match=r"44 x not_asked\n.*\n.*raise teacher.budget"):
         vlit(*run)
+
+
+def test_scenes_without_what_a_recipe_asks_about_are_counted(tmp_path: Path, demo: Path) -> None:
+    with ScriptedTeacher() as server:
+        run = write(tmp_path, server.url, demo, ["expand_answers", "llava_complex"])
+        before = vlit(*run, "--preview", "1")
+        vlit(*run)
+    rows = [row for row in RunFolder(tmp_path / "runs" / "x").exchanges if row.recipe == "expand_answers"]
+    without = [row for row in rows if row.cut == ("questions: missing",)]
+    assert 0 < len(without) < 44 and {row.scene for row in without}.isdisjoint(
+        row.scene for row in rows if row.outcome != "no_clues"
+    )
+    assert len({row.scene for row in rows}) == 44, "a scene was passed over in silence"
+    (line,) = (line.split() for line in before.splitlines() if line.startswith(" expand_answers "))
+    assert int(line[3]) == sum(row.outcome == "no_clues" for row in rows)
+    with pytest.raises(VlitError, match="88 x no_clues"):
+        vlit(
+            *run,
+            "--set",
+            "collect.sources.0.path=" + str(demo / "images"),
+            "--set",
+            "collect.keep_unannotated=true",
+        )
 
 
 def test_a_server_that_is_not_there_is_told_at_once_with_how_long_it_is_tried(

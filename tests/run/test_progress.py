@@ -26,6 +26,22 @@ def test_a_bar_fits_80_columns_with_its_parts_and_times() -> None:
     assert "✓ generate   1 sample (1.0 s)" in out.getvalue()
 
 
+def test_what_is_said_leaves_room_for_the_bar_and_the_times() -> None:
+    out = io.StringIO()
+    with Bars(Console(file=out, width=80, force_terminal=True, color_system=None)) as bars:
+        bars.started("generate")
+        bars.total(400)
+        for _ in range(40):
+            bars.advanced()
+        bars.said("1,234 replies, 2.3M tokens, 64/64 in flight, 17 retried (500)")
+        out.truncate(0)
+        bars._bar.refresh()
+        line = out.getvalue()
+        bars.total(3)  # the parts that come after it are counted anew
+        assert bars._bar.tasks[0].completed == 0 and "0 of 3 parts" in str(bars._bar.tasks[0].fields["parts"])
+    assert "1,234 replies, 2.3M tokens " in line and " left" in line and "…" not in line
+
+
 def test_a_log_file_gets_lines_and_no_bars() -> None:
     out = io.StringIO()
     with Bars(Console(file=out, width=80)) as bars:

@@ -239,7 +239,7 @@ def test_progress_tells_what_happened(tmp_path: Path) -> None:
             assert told.unknown_tokens == 0
             assert told.money == pytest.approx((told.prompt_tokens + 2 * told.completion_tokens) / 1e6)
             assert "20 replies" in str(told)
-            assert "x 500" in str(told)
+            assert f"{told.failed['500']} retried (500)" in str(told)
 
         with_teacher(tmp_path, settings, do)
 

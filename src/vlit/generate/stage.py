@@ -212,11 +212,13 @@ class GenerateStage(Stage[GenerateConfig]):
         from vlit.generate.instruct.ask import ask
 
         def exchanges() -> Iterator[Exchanging]:
+            progress.total(min(len(run.scenes), instructor.config.scenes or len(run.scenes)))
             if rewriter is not None and context.adapting is not None:
                 yield from rewriter.exchanges(context.adapting[1])
             for scene in run.scenes:
                 if instructor.chosen(scene, context.threshold):
                     yield from instructor.exchanges(scene)
+                    progress.advanced()
 
         ask(self.setting.teacher, exchanges, context.journal, progress)
 

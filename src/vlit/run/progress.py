@@ -12,6 +12,9 @@ from rich.text import Text
 
 from vlit.run.folder import outcome
 
+#: Columns of the terminal that the name of a stage, a short bar and the times take.
+_BESIDE = 44
+
 
 class Progress:
     """Is told of everything that happens in a run. This one keeps it to itself."""
@@ -64,7 +67,7 @@ class Bars(Progress):
             disable=not console.is_terminal,  # in a log file a bar is but an empty line
         )
         self._task = rich.progress.TaskID(0)
-        self._done, self._total = 0, 0
+        self._done, self._total, self._said = 0, 0, ""
 
     def __enter__(self) -> Bars:
         self._bar.start()
@@ -75,12 +78,12 @@ class Bars(Progress):
 
     def started(self, stage: str) -> None:
         """Show a new bar."""
-        self._done, self._total = 0, 0
+        self._done, self._total, self._said = 0, 0, ""
         self._task = self._bar.add_task(stage, total=None, parts="")
 
     def total(self, shards: int | None) -> None:
         """Give the bar its length; it only moves to and fro where the length is not known or nothing counts."""
-        self._total = shards or 0
+        self._done, self._total, self._said = 0, shards or 0, ""
         self._show()
 
     def advanced(self) -> None:
@@ -89,8 +92,12 @@ class Bars(Progress):
         self._show()
 
     def said(self, text: str) -> None:
-        """Show it in place of the number of parts."""
-        self._bar.update(self._task, parts=text)
+        """Show it in place of the number of parts, until there is another total."""
+        room = self._console.width - _BESIDE
+        while len(text) > room and ", " in text:  # else the columns beside it are broken into lines
+            text = text.rpartition(", ")[0]
+        self._said = text
+        self._show()
 
     def warned(self, text: str) -> None:
         """Print it above the bar."""
@@ -107,7 +114,7 @@ class Bars(Progress):
 
     def _show(self) -> None:
         whole = f" of {self._total:,}" if self._total else ""
-        parts = f"{self._done:,}{whole} parts" if self._done or self._total else ""
+        parts = self._said or (f"{self._done:,}{whole} parts" if self._done or self._total else "")
         self._bar.update(self._task, total=self._total or None, completed=self._done, parts=parts)
 
     def _line(self, mark: str, stage: str, rows: Mapping[str, int], note: str) -> None:

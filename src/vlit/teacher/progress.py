@@ -27,11 +27,11 @@ class TeacherProgress:
         tokens = self.prompt_tokens + self.completion_tokens + self.unknown_tokens
         said = [f"{self.replies:,} replies", f"{_short(tokens)} tokens"]
         if self.money is not None:
-            said.append(f"{self.money:,.2f} in money")
-        said.append(f"{self.flying} of {self.limit} in flight")
+            said.append(f"{self.money:,.2f} spent")
+        said.append(f"{self.flying}/{self.limit} in flight")
         if self.failed:
-            worst = sorted(self.failed.items(), key=lambda item: (-item[1], item[0]))[:3]
-            said.append("tried again: " + ", ".join(f"{count:,} x {kind}" for kind, count in worst))
+            most = min(self.failed.items(), key=lambda item: (-item[1], item[0]))[0]
+            said.append(f"{sum(self.failed.values()):,} retried ({most})")
         return ", ".join(said)
 
 

@@ -49,10 +49,14 @@ class Instructor:
     def outcomes(self, scene: Scene, journal: JournalView) -> Iterator[Outcome]:
         """What came of each exchange about one scene, with the tokens that it took."""
         seen: set[str] = set()  # exchanges share requests: tokens are counted with the first
-        for exchanging in self.exchanges(scene):
-            outcome = replay(exchanging, journal)
-            outcome.exchanges = [_with_tokens(row, journal, seen) for row in outcome.exchanges]
-            yield outcome
+        for asker in self.askers:
+            units = list(asker.units(scene))
+            if not units:
+                yield Outcome(exchanges=[_passed_over(asker, scene)])
+            for unit in units:
+                outcome = replay(exchange(asker, unit), journal)
+                outcome.exchanges = [_with_tokens(row, journal, seen) for row in outcome.exchanges]
+                yield outcome
 
     def threshold(self, ids: Iterable[str], most: int | None = None) -> int | None:
         """Scenes whose draw is not above it are asked about; ``None`` for all.
@@ -119,6 +123,25 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
             _merged(old, change) if isinstance(old, Mapping) and isinstance(change, Mapping) else change
         )
     return merged
+
+
+def _passed_over(asker: Asker, scene: Scene) -> Exchange:
+    """The row about a scene that has nothing of what a recipe asks about: regions, or questions."""
+    return Exchange(
+        id=f"{scene.id}/{asker.prompt.name}",
+        scene=scene.id,
+        recipe=asker.prompt.name,
+        prompt=asker.prompt.version,
+        teacher=asker.teacher.model,
+        requests=(),
+        flaws=(),
+        repairs=(),
+        cut=(f"{asker.recipe.unit}s: missing",),
+        outcome="no_clues",
+        samples=0,
+        prompt_tokens=0,
+        completion_tokens=0,
+    )
 
 
 def _with_tokens(row: Exchange, journal: JournalView, seen: set[str]) -> Exchange:

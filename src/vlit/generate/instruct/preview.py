@@ -83,7 +83,9 @@ def preview(
 
 def _look(seen: Preview, asker: Asker, scene: Scene, number: int) -> None:
     estimate, first = seen.estimates[asker.prompt.name], seen.first[asker.prompt.name]
-    for unit in asker.units(scene):
+    units = list(asker.units(scene))
+    estimate.passed_over += not units
+    for unit in units:
         wanted = list(_first_of(asker, unit))
         estimate.passed_over += not wanted
         for want in wanted:
