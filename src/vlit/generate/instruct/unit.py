@@ -148,8 +148,8 @@ class Asker:
 
     def _drawn(self, unit: Unit, generation: int) -> list[Example]:
         wanted = self.recipe.examples
-        # An example about this very image would be its reply. Only what people wrote tells images apart: headings
-        # and sentences like "It is in the center of the picture." are in the clues of many.
+        # An example about this very image would be its reply. Only what people wrote tells images apart:
+        # headings and sentences like "It is in the center of the picture." are in the clues of many.
         written = [*(c.text for c in unit.scene.captions), *(r.phrase for r in unit.scene.regions)]
         told = {line for line in map(cleaned, written) if len(line) >= _TELLING}
         pool = [example for example in self._examples if not told & set(example.clues.splitlines())]
