@@ -20,7 +20,7 @@ from vlit.data.boxes import BOX_TEXT
 from vlit.data.seeds import rng
 
 _FEEDBACK = re.compile(r"(your|the) (last|previous) reply", re.I)
-_WORDS = re.compile(r"(?:Each answer|Each item|The text) has (\d+)(?: to (\d+))? words")
+_WORDS = re.compile(r"(?:(?:Each|The) answer|Each item|The text) has (\d+)(?: to (\d+))? words")
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ _TAGS = (
     "that you were given. Several objects of one name are <st>names<ed> [x1, y1, x2, y2], [x1, y1, x2, y2]. "
     "Write no box without a name and no name in tags without a box."
 )
-_NO_BOXES = "Write no coordinates and no box numbers."
+_NO_BOXES = "Write no coordinates: where things are is said in words."
 _NO_LEAK = (
     "Write as someone who looks at the image itself: never say or hint that you were given captions, "
-    "descriptions, annotations, lists, boxes or any other text about it."
+    "descriptions, annotations, lists{boxes} or any other text about it{words}."
 )
 
 
@@ -23,7 +23,9 @@ def wording(reply: ReplyConfig) -> str:
     """The text for the slot ``{format}``: form, counts and conditions of a reply, in plain sentences."""
     rules = [_form(reply), _answers(reply), _NO_BOXES if reply.boxes == "none" else _TAGS]
     if not reply.leaks:
-        rules.append(_NO_LEAK)
+        tagged = reply.boxes == "tagged"  # boxes are asked for there, and only words about them give it away
+        words = ", and say nothing about boxes or coordinates in words" if tagged else ""
+        rules.append(_NO_LEAK.format(boxes="" if tagged else ", boxes", words=words))
     return "\n\n".join(filter(None, rules))
 
 
@@ -39,7 +41,7 @@ def _form(reply: ReplyConfig) -> str:
         what = (
             f"exactly {n} different questions, each with its answer,"
             if n > 1
-            else "one question with its answer,"
+            else "one question and its answer,"
         )
         return f"Reply with {what} in this form, {alone}:\n\n{_PAIR}"
     what = f"exactly {reply.topics} conversations" if reply.topics > 1 else "one conversation"
@@ -48,11 +50,14 @@ def _form(reply: ReplyConfig) -> str:
         each = f"each of another topic and with exactly {each}"
     else:
         each = f"with exactly {each}" if n > 1 else f"with {each}"
+    if reply.topics > 1:
+        each += " below the line with the topic"
     return f"Reply with {what}, {each}, in this form, {alone}:\n\nTopic: <your topic>\n{_TURN}"
 
 
 def _answers(reply: ReplyConfig) -> str:
-    each = {"text": "The text", "list": "Each item"}.get(reply.form, "Each answer")
+    alone = reply.form == "pairs" and reply.count == 1
+    each = {"text": "The text", "list": "Each item"}.get(reply.form, "The answer" if alone else "Each answer")
     said = []
     if reply.answers:
         said.append(f"{each} is one of these and no other: {'; '.join(reply.answers)}.")
