@@ -130,7 +130,7 @@ class Route:
     @property
     def waiting(self) -> int:
         """Calls that wait for an endpoint."""
-        return len(self._queue) + len(self._again)
+        return sum(not future.done() for future, _, _ in (*self._queue, *self._again))
 
     async def acquire(self, tokens: int, *, again: bool = False, avoid: Endpoint | None = None) -> Endpoint:
         """An endpoint that takes the call now; ``release`` has to follow.
