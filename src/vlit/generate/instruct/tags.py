@@ -26,6 +26,12 @@ REFERENCE = re.compile(
     re.IGNORECASE,
 )
 _NUMBERS = re.compile(_NUMBER)
+#: How models dress up references: escaped tags, emphasis or code around them, boxes in round brackets.
+_ESCAPED = re.compile(r"&lt;(\s{0,3}/?\s{0,3}(?:st|ed)\s{0,3})&gt;", re.IGNORECASE)
+_EMPHASIS = re.compile(r"\*{1,3}|`{1,3}")
+_ROUND = re.compile(
+    rf"(?<=>)(:?{_GAP})\(({_GAP}{_NUMBER}(?:{_GAP},{_GAP}{_NUMBER}){{3}}{_GAP})\)", re.IGNORECASE
+)
 
 
 class Reference(msgspec.Struct, frozen=True, gc=False):
@@ -50,12 +56,17 @@ def find_references(text: str) -> Iterator[Reference]:
 
 
 def canonical(text: str) -> str:
-    """The text with every reference spelt ``<st>name<ed> [0.100, 0.200, 0.300, 0.400], [...]``."""
+    """The text with every reference spelt ``<st>name<ed> [0.100, 0.200, 0.300, 0.400], [...]``.
+
+    Where there are tags, they are taken out of Markdown and HTML first.
+    """
 
     def spelt(found: re.Match[str]) -> str:
         boxes = ", ".join(format_box(_values(box)) for box in BOX.findall(found["boxes"]))
         return f"<st>{' '.join(found['name'].split())}<ed> {boxes}"
 
+    if "<" in text or "&lt;" in text:
+        text = _ROUND.sub(r"\1[\2]", _ESCAPED.sub(r"<\1>", _EMPHASIS.sub("", text)))
     return REFERENCE.sub(spelt, text)
 
 

@@ -42,7 +42,7 @@ class Reading:
 
     def canonical(self, text: str) -> str:
         """The text with its references spelt in the one way."""
-        if self.reply.boxes == "none" or "<" not in text:
+        if self.reply.boxes == "none" or ("<" not in text and "&lt;" not in text):
             return text
         spelt = canonical(text)
         if spelt != text:
