@@ -56,6 +56,15 @@ INNOCENT = (
     "Shade is provided by the large tree.",
     "Lunch boxes are provided for the children.",
     "The prices are listed on the menu.",
+    "Some people say that it is bad luck to open an umbrella indoors.",
+    "Many people said that the tower was ugly when it was built.",
+    "Two people wrote their names on the wall.",
+    "The notes on the desk are yellow.",
+    "The pianist plays from the notes on the stand.",
+    "The notes say \"Call Anna\" and \"Buy milk\".",
+    "He learned from the notes that he took in class.",
+    "According to the people who run the farm, the goats are tame.",
+    "As described on the board, the trail is steep.",
     "Whose name is listed on the jersey?",
     "What drink is mentioned on the poster?",
     "As mentioned before, the dog is asleep.",
@@ -121,6 +130,10 @@ def test_innocent_sentences_pass(text: str) -> None:
 
 
 LEAKS = (
+    "As stated, the bus is red.",
+    "Several people wrote that there is a canary.",
+    "According to the notes, the man is a potter.",
+    "The bench is listed as an object.",
     "The captions describe a busy street.",
     "According to the description, it is raining.",
     "The given text speaks of two dogs.",
