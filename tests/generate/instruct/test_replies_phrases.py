@@ -61,7 +61,7 @@ INNOCENT = (
     "Two people wrote their names on the wall.",
     "The notes on the desk are yellow.",
     "The pianist plays from the notes on the stand.",
-    "The notes say \"Call Anna\" and \"Buy milk\".",
+    'The notes say "Call Anna" and "Buy milk".',
     "He learned from the notes that he took in class.",
     "According to the people who run the farm, the goats are tame.",
     "As described on the board, the trail is steep.",
