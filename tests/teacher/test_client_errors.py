@@ -175,7 +175,7 @@ def test_a_request_that_is_always_refused_does_not_teach_anything(tmp_path: Path
 def test_attempts_are_limited(tmp_path: Path) -> None:
     with Answering(lambda _: Answer(500, b"oops")) as server:
         (outcome,) = ask_all(tmp_path, config(server.url, attempts=3), request("x"))
-    assert outcome == Failure("unreachable", "500: oops (after 3 attempts)")
+    assert outcome == Failure("unreachable", "500: oops (3 of 3 attempts)")
     assert len(server.heard) == 3
 
 
