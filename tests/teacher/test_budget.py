@@ -204,7 +204,7 @@ def test_a_call_that_was_never_sent_costs_nothing(tmp_path: Path) -> None:
         with pytest.raises(VlitError, match="not answered"):
             await teacher.ask(request("x"))
 
-    with_teacher(tmp_path, config("http://127.0.0.1:9/v1", deadline=0.3, budget={"tokens": 300}), do)
+    with_teacher(tmp_path, config("http://127.0.0.1:9/v1", deadline=2, budget={"tokens": 300}), do)
     with Journal(tmp_path) as journal:
         assert journal.totals["scripted"].most == 0
         assert journal.totals["scripted"].calls > 1

@@ -298,15 +298,16 @@ class Caller:
         if not attempts.blamed:
             return None
         if attempts.counted >= self.config.attempts:
-            return Failure(trouble.failure, f"{trouble.reason} ({attempts.counted} of {self.config.attempts} attempts)")
+            return Failure(
+                trouble.failure, f"{trouble.reason} ({attempts.counted} of {self.config.attempts} attempts)"
+            )
         return Failure(trouble.failure, f"{trouble.reason} ({self._within})") if over else None
 
     def _expired(self, attempts: _Attempts) -> Lost:
         """The deadline came while the call waited for its turn."""
         last = attempts.last
         assert last is not None, "only calls that are made again have a deadline"
-        nobody = not any(endpoint.ever for endpoint in self._route.endpoints)
-        if not attempts.blamed and (nobody or self._route.all_sick):
+        if not attempts.blamed and self._route.all_sick:
             self._halting.halt(stops.silent(self.config.endpoints, self.config.deadline, last.reason))
         return Lost(attempts.call, Failure("unreachable", f"{last.reason} ({self._within})"), recorded=True)
 
