@@ -46,6 +46,7 @@ class _Attempts:
     """The calls that were made for the same replies."""
 
     first: float | None = None  #: when the first one left
+    lost: float | None = None  #: when the first one had failed
     counted: int = 0  #: those that failed, and it may be the request's fault
     failed: int = 0  #: all that failed, but for those that the server turned away
     blamed: bool = False  #: whether the last one counted
@@ -276,6 +277,8 @@ class Caller:
         if trouble.act == "fail":
             return Lost(call.id, Failure(trouble.failure, trouble.reason), trouble.cost)
         now = self._loop.time()
+        if attempts.lost is None:
+            attempts.lost = now
         attempts.blamed = _counts(trouble, endpoint)
         attempts.counted += attempts.blamed
         delay = 0.0
@@ -306,8 +309,10 @@ class Caller:
     def _expired(self, attempts: _Attempts) -> Lost:
         """The deadline came while the call waited for its turn."""
         last = attempts.last
-        assert last is not None, "only calls that are made again have a deadline"
-        if not attempts.blamed and self._route.all_sick:
+        assert last is not None and attempts.lost is not None, "only calls that are made again have a deadline"
+        now = self._loop.time()
+        unheard = last.act != "wait" and self._route.down_for(now) >= now - attempts.lost
+        if not attempts.blamed and (unheard or self._route.all_sick):
             self._halting.halt(stops.silent(self.config.endpoints, self.config.deadline, last.reason))
         return Lost(attempts.call, Failure("unreachable", f"{last.reason} ({self._within})"), recorded=True)
 
