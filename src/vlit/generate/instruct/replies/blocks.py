@@ -26,7 +26,7 @@ class Scanned(NamedTuple):
 
 _KINDS: dict[Kind, str] = {
     "topic": "topic|theme|conversation|dialogue|dialog",
-    "question": "questions?|q|user|human|instruction",
+    "question": "questions?|q|user|human|person|asker|instruction",
     "answer": "answers?|a|assistant|gpt|chatgpt|gpt-?4o?|ai|response",
 }
 _WORDS = "|".join(f"(?P<{kind}>{words})" for kind, words in _KINDS.items())
@@ -41,6 +41,8 @@ _LABEL = re.compile(
 _SURE_TOPIC = re.compile(r"topic|conversation \d", re.IGNORECASE)
 #: Stands before a label and is no text: ``### ``, ``> ``, ``- ``.
 _DECOR = " \t#>•-"
+#: A bullet, which emphasis may follow: ``*   **Question:**``.
+_STAR = re.compile(r"^[*+][ \t]{1,8}")
 _SEPARATOR = re.compile(r"[=*_~#–—-]{2,}$|[#*]$|(?:`{3}|~{3})[\w+-]{0,15}$")
 _NUMBERING = re.compile(
     r"[*_#\s]{0,6}(?:(?:pair|qa|q&a|q/a|question[ /&-]{1,3}(?:and )?answer(?: pair)?|set|round|turn|part|item)"
@@ -84,7 +86,7 @@ def scan(text: str) -> Scanned:
 
 
 def _label(line: str) -> tuple[Kind, str] | None:
-    bare = line.lstrip(_DECOR)
+    bare = _STAR.sub("", line.lstrip(_DECOR))
     found = _LABEL.match(bare)
     if not found:
         return None

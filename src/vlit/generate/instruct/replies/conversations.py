@@ -14,6 +14,8 @@ from vlit.generate.instruct.replies.phrases import rules, search
 from vlit.generate.instruct.replies.reading import BREAKS_OFF, Reading, repeated
 
 _NO = re.compile(r"no\b", re.IGNORECASE)
+#: ``**No**, it is not.``, ``**No,** it is not.``
+_STRESSED = re.compile(r"(?P<mark>[*_]{1,3})(?P<word>no|yes)(?P<sign>[,.!:;]?)(?P=mark)(?=\W|$)", re.IGNORECASE)
 
 
 def read_conversations(text: str, reading: Reading) -> Parsed | Flaws:
@@ -74,6 +76,9 @@ def _bare(text: str, reading: Reading) -> str:
         if bare.startswith(mark) and bare.endswith(mark) and bare.count(mark) == 2 and len(bare) > 4:
             reading.repairs.add("markdown")
             bare = bare[2:-2].strip()
+    if found := _STRESSED.match(bare):
+        reading.repairs.add("markdown")
+        bare = found["word"] + found["sign"] + bare[found.end() :]
     return bare
 
 
