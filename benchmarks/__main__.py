@@ -53,7 +53,7 @@ def main(names: list[str]) -> None:
 def sections() -> dict[str, str]:
     """Sections of the file as it is, by title."""
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
-    return {m[1]: m[2].strip() for m in re.finditer(r"^## (.+)\n(.*?)(?=^## |\Z)", text, re.M | re.S)}
+    return {m[1]: m[2].strip() for m in re.finditer(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.M | re.S)}
 
 
 def measure(name: str) -> str:
