@@ -57,7 +57,8 @@ def _latest(runs: Path) -> Path:
 
 def _some_ids(folder: RunFolder, id: str) -> list[str]:
     """Ids of the same scene, so that the hint stays short; else the first few."""
-    near = [i for i in folder.samples.ids() if i.startswith(id.split("/")[0] + "/")][:40]
+    known = (i for table in (folder.samples, folder.exchanges) for i in table.ids())
+    near = [i for i in known if i.startswith(id.split("/")[0] + "/")][:40]
     return near or [i for i, _ in zip(folder.samples.ids(), range(10), strict=False)]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.generate.scenes import RICH
+from vlit.data.errors import VlitError
 from vlit.data.scene import Scene
 from vlit.generate.instruct.exchange import Exchanging, Outcome, Told, Wanted, exchange
 from vlit.generate.instruct.recipe import Prompt, PromptRecipe
@@ -128,9 +132,25 @@ def test_equal_flawed_generations_get_a_reply_of_their_own() -> None:
     assert [s.turns[1].text[:5] for s in outcome.samples] == ["A dog", "A cat"]
 
 
+def write_pool(folder: Path, replies: list[str]) -> None:
+    (folder / "pool.yaml").write_text(
+        json.dumps([{"clues": f"clue {n}", "reply": r} for n, r in enumerate(replies)])
+    )
+
+
+def test_an_example_that_breaks_the_contract_is_refused(tmp_path: Path) -> None:
+    write_pool(tmp_path, [GOOD, "Question: What is said?\nAnswer: The caption says that a dog sits there."])
+    with pytest.raises(VlitError, match=r"breaks the contract of 'own'.*\n.*pool\.yaml, entry 2"):
+        list(start(asker(tmp_path, examples={"pool": "pool"})))
+
+
+def test_equal_generations_are_refused() -> None:
+    with pytest.raises(ValueError, match="are the same reply"):
+        asker(generations=2, sampling={"temperature": 0})
+
+
 def test_each_call_draws_its_own_examples(tmp_path: Path) -> None:
-    lines = "".join(f"- clues: clue {n}\n  reply: reply {n}\n" for n in range(10))
-    (tmp_path / "pool.yaml").write_text(lines)
+    write_pool(tmp_path, [GOOD.replace("dog", f"dog no. {n}") for n in range(10)])
     ask = asker(tmp_path, examples={"pool": "pool", "draw": 2}, generations=5)
     wanted, _ = drive(start(ask), *[choice(GOOD)] * 5)
     drawn = [tuple(m.text for m in w.request.messages if m.role == "assistant") for w in wanted]

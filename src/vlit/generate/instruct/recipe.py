@@ -138,6 +138,11 @@ class PromptRecipe(Config):
             raise ValueError(
                 "`picture: region` needs `unit: region`: there is no region to draw a square around"
             )
+        drawn = self.examples is not None and self.examples.draw is not None
+        if self.generations > 1 and self.sampling.temperature == 0 and not drawn:
+            raise ValueError(
+                f"`generations: {self.generations}` of one request with `temperature: 0` are the same reply"
+            )
         return self
 
 

@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from vlit.data.boxes import Box
+from vlit.data.errors import VlitError
 from vlit.data.scene import Image, Scene
 from vlit.data.seeds import rng
 from vlit.generate.instruct.clue_blocks import cleaned
@@ -18,10 +19,13 @@ from vlit.generate.instruct.clue_words import Wordings, load_wordings
 from vlit.generate.instruct.clues import Clues, check, render
 from vlit.generate.instruct.pools import Example, load_examples, load_instructions
 from vlit.generate.instruct.recipe import Prompt
-from vlit.generate.instruct.replies import wording
+from vlit.generate.instruct.replies import Parsed, parse, wording
 from vlit.generate.instruct.replies.schema import schema, shape
 from vlit.teacher.config import TeacherConfig
 from vlit.teacher.message import Message, Picture, Request, Sampling
+
+#: Flaws that a recipe may have been given on purpose by changed counts.
+_AMOUNTS = ("too_few", "words", "negative")
 
 #: Share of the image that a region may cover: a smaller one is not seen, a bigger one is the image.
 _REGION = (0.01, 0.8)
@@ -62,7 +66,28 @@ class Asker:
     @cached_property
     def _examples(self) -> list[Example]:
         wanted = self.recipe.examples
-        return load_examples(self.prompt.find(wanted.pool)) if wanted else []
+        if wanted is None:
+            return []
+        path = self.prompt.find(wanted.pool)
+        examples = load_examples(path)
+        for number, example in enumerate(examples, start=1):
+            self._hold(example, f"{path}, entry {number}")
+        return examples
+
+    def _hold(self, example: Example, where: str) -> None:
+        """An example that breaks the contract would teach to break it; how much it says is left to it.
+
+        Raises:
+            VlitError: With what is wrong in it.
+        """
+        parsed = parse(example.reply, None, self.recipe.reply)
+        flaws = [] if isinstance(parsed, Parsed) else [f for f in parsed if f.kind not in _AMOUNTS]
+        if flaws:
+            raise VlitError(
+                f"the reply of this example breaks the contract of {self.prompt.name!r}: {flaws[0].said}",
+                where=where,
+                todo="write it as the recipe asks for it; `vlit run RECIPE --preview 1` prints the form",
+            )
 
     @cached_property
     def instructions(self) -> list[str]:
