@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -71,6 +72,14 @@ class _Context:
     instructor: Instructor | None
     threshold: int | None  #: of scenes that are asked about
     rewriter: Rewriter | None
+
+    @cached_property
+    def reworded(self) -> Pools | None:
+        """The pools with what the teacher reworded; looked up once in each worker, not for each shard."""
+        if self.adapting is None or self.rewriter is None:
+            return self.adapting and self.adapting[1]
+        pools, *_ = self.rewriter.richer(self.adapting[1], JournalView(self.journal))
+        return pools
 
 
 #: What to do where most exchanges ended like this.
@@ -234,10 +243,7 @@ class GenerateStage(Stage[GenerateConfig]):
         lost: list[Quarantined] = []
         adapter = None
         if context.adapting is not None and self._adapt is not None:
-            statistics, pools = context.adapting
-            if context.rewriter is not None:
-                pools, *_ = context.rewriter.richer(pools, JournalView(context.journal))
-            adapter = Adapter(self._adapt, statistics, self.setting.seed, pools)
+            adapter = Adapter(self._adapt, context.adapting[0], self.setting.seed, context.reworded)
         instructor, journal = context.instructor, JournalView(context.journal)
         for scene in scenes:
             if adapter is not None:
