@@ -7,10 +7,12 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import orjson
 from aiohttp import web
+
+from tests.teacher.threaded import Threaded
 
 
 @dataclass
@@ -53,7 +55,7 @@ def error(status: int, message: str, **more: Any) -> Answer:
     return Answer(status, orjson.dumps({"error": {"message": message} | more}), headers)
 
 
-class Answering:
+class Answering(Threaded):
     """The server, in a thread of its own.
 
     Args:
@@ -75,24 +77,8 @@ class Answering:
         self.heard: list[Heard] = []
         self.url = ""
 
-    def __enter__(self) -> Self:
-        ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
-        self._thread.start()
-        if not ready.wait(10):
-            raise RuntimeError("the server did not start")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-
-    def _serve(self, ready: threading.Event) -> None:
-        self._loop.run_until_complete(self._run(ready))
-        self._loop.close()
-
-    async def _run(self, ready: threading.Event) -> None:
+    async def run(self, ready: threading.Event | None = None) -> None:
+        """Serve until stopped."""
         self._stop = asyncio.Event()
         app = web.Application(client_max_size=2**28)
         app.router.add_get("/v1/models", self._list)
@@ -102,7 +88,8 @@ class Answering:
         await web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=self.tls, reuse_address=True).start()
         self.port = runner.addresses[0][1]
         self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
-        ready.set()
+        if ready:
+            ready.set()
         await self._stop.wait()
         await runner.cleanup()
 

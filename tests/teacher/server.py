@@ -21,16 +21,17 @@ import struct
 import threading
 import time
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any
 
 import orjson
 from aiohttp import web
 
 from tests.teacher.batches import Batches
 from tests.teacher.completions import Call, Completions, Options, error
+from tests.teacher.threaded import Threaded
 
 
-class ScriptedTeacher:
+class ScriptedTeacher(Threaded):
     """The server in a thread of its own; takes the fields of ``Options``.
 
     Attributes:
@@ -49,18 +50,8 @@ class ScriptedTeacher:
         self._flying = 0
         self._start = time.monotonic()
 
-    def __enter__(self) -> Self:
-        ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
-        self._thread.start()
-        if not ready.wait(10):
-            raise RuntimeError("the scripted teacher did not start")
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+    def __exit__(self, kind: object, *rest: object) -> None:
+        super().__exit__(kind, *rest)
         if self.crashes and kind is None:
             raise RuntimeError("the scripted teacher itself failed") from self.crashes[0]
 
@@ -68,11 +59,6 @@ class ScriptedTeacher:
     def answered(self) -> list[Call]:
         """Completions that were sent whole, and sound: what a client must have kept."""
         return [call for call in self.log if call.whole and call.texts and call.fault is None]
-
-    def _serve(self, ready: threading.Event) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self.run(ready))
-        self._loop.close()
 
     async def run(self, ready: threading.Event | None = None) -> None:
         """Serve until stopped."""
