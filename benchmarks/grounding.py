@@ -27,7 +27,7 @@ from pathlib import Path
 
 import msgspec
 
-from vlit.assess.grounding import GroundedCorrectness
+from vlit.assess.correctness.grounding import GroundedCorrectness
 from vlit.assess.indicator import NoConfig
 from vlit.collect.stage import collect_folder
 from vlit.data.boxes import find_boxes

@@ -15,11 +15,11 @@ from vlit.run.named import check_named, told
 INDICATORS = Registry(
     "vlit.indicators",
     {
-        "text_readability": "vlit.assess.readability:TextReadability",
-        "image_readability": "vlit.assess.image_readability:ImageReadability",
-        "grounded_correctness": "vlit.assess.grounding:GroundedCorrectness",
-        "exact_duplicate": "vlit.assess.exact_duplicates:ExactDuplicate",
-        "near_duplicate": "vlit.assess.near_duplicates:NearDuplicate",
+        "text_readability": "vlit.assess.text_readability.kneser_ney:TextReadability",
+        "image_readability": "vlit.assess.image_readability.heuristic:ImageReadability",
+        "grounded_correctness": "vlit.assess.correctness.grounding:GroundedCorrectness",
+        "exact_duplicate": "vlit.assess.hygiene.exact_duplicates:ExactDuplicate",
+        "near_duplicate": "vlit.assess.hygiene.near_duplicates:NearDuplicate",
         "task_balance": "vlit.assess.balance:TaskBalance",
     },
 )

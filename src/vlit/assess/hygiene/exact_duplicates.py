@@ -16,8 +16,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from vlit.assess.hygiene.lookup import Lookup
 from vlit.assess.indicator import Indicator, NoConfig
-from vlit.assess.lookup import Lookup
 from vlit.data.sample import Sample
 from vlit.data.scene import Scene
 from vlit.data.score import Score

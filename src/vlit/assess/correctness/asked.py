@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 
-from vlit.assess.answers import Question, chosen, plain
-from vlit.assess.claims import value_of
-from vlit.assess.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, contradicted
+from vlit.assess.correctness.answers import Question, chosen, plain
+from vlit.assess.correctness.claims import value_of
+from vlit.assess.correctness.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, contradicted
 from vlit.data.scene import Question as Asked
 
 _AGREE = 0.7

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.assess.small import sample
-from vlit.assess.ngrams import BEGIN, END, UNKNOWN, TrigramModel
-from vlit.assess.readability import TextReadability, TextReadabilityConfig
 from vlit.assess.stage import fit
+from vlit.assess.text_readability.kneser_ney import TextReadability, TextReadabilityConfig
+from vlit.assess.text_readability.ngrams import BEGIN, END, UNKNOWN, TrigramModel
 
 SUBJECTS = ["the dog", "a small cat", "one tall man", "the old woman", "a horse", "the child"]
 VERBS = ["sits on", "walks past", "looks at", "stands near", "plays with"]

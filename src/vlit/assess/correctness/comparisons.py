@@ -9,8 +9,8 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from vlit.assess.answers import YES_NO, Question
-from vlit.assess.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, contradicted
+from vlit.assess.correctness.answers import YES_NO, Question
+from vlit.assess.correctness.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, contradicted
 from vlit.language.mentions import Mention
 
 _MORE, _FEWER = re.compile(r"\bmore\s*$", re.IGNORECASE), re.compile(r"\bfewer\s*$", re.IGNORECASE)

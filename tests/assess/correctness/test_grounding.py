@@ -1,7 +1,7 @@
 import pytest
 
 from tests.assess.small import COCO, asked, obj, sample, scene
-from vlit.assess.grounding import GroundedCorrectness
+from vlit.assess.correctness.grounding import GroundedCorrectness
 from vlit.assess.indicator import NoConfig
 
 #: Two dogs, one cat, five persons, a crowd of cars, one pair of scissors; no elephant, toaster or bus.

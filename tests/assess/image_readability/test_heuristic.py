@@ -4,7 +4,7 @@ import pytest
 from PIL import ImageFilter
 
 from tests.assess.small import sample
-from vlit.assess.image_readability import ImageReadability, laplacian_variance, readability
+from vlit.assess.image_readability.heuristic import ImageReadability, laplacian_variance, readability
 from vlit.assess.indicator import NoConfig
 from vlit.data.scene import Image
 

@@ -58,7 +58,7 @@ _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|[,:()/]")
 
 @functools.cache
 def _lists() -> dict[str, frozenset[str]]:
-    text = resources.files("vlit.assess").joinpath("claim_words.yaml").read_text("utf-8")
+    text = resources.files("vlit.assess.correctness").joinpath("claim_words.yaml").read_text("utf-8")
     return {name: frozenset(words.split()) for name, words in yaml.safe_load(text).items()}
 
 

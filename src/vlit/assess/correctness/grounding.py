@@ -21,13 +21,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from vlit.assess.answers import Question, answer_claims, read_question
-from vlit.assess.asked import judge_asked
-from vlit.assess.claims import Claim
-from vlit.assess.comparisons import judge_comparisons
-from vlit.assess.facts import Facts, Judgement
+from vlit.assess.correctness.answers import Question, answer_claims, read_question
+from vlit.assess.correctness.asked import judge_asked
+from vlit.assess.correctness.claims import Claim
+from vlit.assess.correctness.comparisons import judge_comparisons
+from vlit.assess.correctness.facts import Facts, Judgement
+from vlit.assess.correctness.places import judge_places
 from vlit.assess.indicator import Indicator, Need, NoConfig
-from vlit.assess.places import judge_places
 from vlit.data.sample import Sample, strip_image_tokens
 from vlit.data.scene import Scene
 from vlit.data.score import Score

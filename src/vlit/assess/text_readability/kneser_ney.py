@@ -32,7 +32,7 @@ import orjson
 import pydantic
 
 from vlit.assess.indicator import Indicator
-from vlit.assess.ngrams import BEGIN, END, I64, MAX_VOCABULARY, UNKNOWN, TrigramModel
+from vlit.assess.text_readability.ngrams import BEGIN, END, I64, MAX_VOCABULARY, UNKNOWN, TrigramModel
 from vlit.data.sample import Sample
 from vlit.data.scene import Scene
 from vlit.data.score import Score, SetScore

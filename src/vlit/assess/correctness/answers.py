@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from vlit.assess.claims import Claim, Comparison, Kind, asks_of_all, claims_of, value_of
+from vlit.assess.correctness.claims import Claim, Comparison, Kind, asks_of_all, claims_of, value_of
 from vlit.language.mentions import Lexicon, Mention
 
 _OPTION = re.compile(r"^[ \t]*(?:\(([A-Z])\)|([A-Z])[.):])[ \t]+(.+?)[ \t]*$", re.MULTILINE)

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from vlit.assess.claims import Claim, claims_of
+from vlit.assess.correctness.claims import Claim, claims_of
 from vlit.data.scene import Object, Scene
 from vlit.language.mentions import Lexicon, counts_in_pairs, lexicon
 

@@ -12,8 +12,8 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from vlit.assess.answers import YES_NO, Question, chosen
-from vlit.assess.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, contradicted
+from vlit.assess.correctness.answers import YES_NO, Question, chosen
+from vlit.assess.correctness.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, contradicted
 from vlit.data.boxes import find_boxes, format_box, from_normalised, from_padded_square
 from vlit.data.scene import Object
 from vlit.language.mentions import Mention

@@ -3,9 +3,9 @@ import random
 import numpy as np
 
 from tests.assess.small import IMAGE, sample
-from vlit.assess.exact_duplicates import ExactDuplicate
+from vlit.assess.hygiene.exact_duplicates import ExactDuplicate
+from vlit.assess.hygiene.near_duplicates import NearDuplicate, NearDuplicateConfig, closest
 from vlit.assess.indicator import NoConfig
-from vlit.assess.near_duplicates import NearDuplicate, NearDuplicateConfig, closest
 from vlit.assess.stage import fit
 from vlit.data.scene import Image
 

@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 import pydantic
 
+from vlit.assess.hygiene.lookup import Lookup
 from vlit.assess.indicator import Indicator
-from vlit.assess.lookup import Lookup
 from vlit.data.sample import Sample
 from vlit.data.scene import Scene
 from vlit.data.score import Score

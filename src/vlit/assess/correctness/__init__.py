@@ -1,0 +1,1 @@
+"""Principle 3: does the text say what the picture shows?"""

@@ -1,0 +1,1 @@
+"""What no principle names: repeats, leaks, refusals, languages, licences."""

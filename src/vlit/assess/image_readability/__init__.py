@@ -1,0 +1,1 @@
+"""Principle 2: is the picture readable?"""
