@@ -11,7 +11,7 @@ from tests.generate.instruct.test_replies import CORPUS
 from vlit.generate.instruct.recipe import ReplyConfig
 from vlit.generate.instruct.replies import Parsed, parse
 from vlit.generate.instruct.replies.chatter import without_closing, without_preamble
-from vlit.generate.instruct.replies.phrases import Rule, Section, plain_lower, rules, search
+from vlit.language.phrases import Rule, Section, plain_lower, rules, search
 
 RULES: list[tuple[Section, Rule]] = [
     (section, rule)

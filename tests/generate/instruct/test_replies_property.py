@@ -16,8 +16,8 @@ from vlit.generate.instruct.recipe import ReplyConfig
 from vlit.generate.instruct.replies import KINDS, REPAIRS, Flaws, Parsed, feedback, parse, wording
 from vlit.generate.instruct.replies.clean import CHAT_TOKEN, IMAGE_TOKENS, unwrap
 from vlit.generate.instruct.replies.judge import word_count
-from vlit.generate.instruct.replies.phrases import rules, search
 from vlit.generate.instruct.tags import find_references
+from vlit.language.phrases import rules, search
 
 BOXES = ((0.1, 0.2, 0.3, 0.4), (0.5, 0.2, 0.7, 0.4))
 CONTRACTS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from vlit.generate.instruct.replies.contract import Repair
-from vlit.generate.instruct.replies.phrases import begins, likely
+from vlit.language.phrases import begins, likely
 
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]*_]*\s+")
 _RULE = re.compile(r"\n[ \t]*(?:[-=*_~#–—]{2,}|`{3,}|[#*])[ \t]*$")

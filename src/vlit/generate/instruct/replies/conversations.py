@@ -10,8 +10,8 @@ from vlit.generate.instruct.replies.clean import IMAGE_TOKENS, without_tokens
 from vlit.generate.instruct.replies.contract import Conversation, Flaws, Parsed
 from vlit.generate.instruct.replies.judge import Problem
 from vlit.generate.instruct.replies.pairs import Pair, Talk, find_pairs
-from vlit.generate.instruct.replies.phrases import rules, search
 from vlit.generate.instruct.replies.reading import BREAKS_OFF, Reading, repeated
+from vlit.language.phrases import rules, search
 
 _NO = re.compile(r"no\b", re.IGNORECASE)
 #: ``**No**, it is not.``, ``**No,** it is not.``

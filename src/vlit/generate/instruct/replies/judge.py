@@ -11,8 +11,9 @@ from vlit.generate.instruct.replies.box_checks import coordinates, tag_problems
 from vlit.generate.instruct.replies.clean import CHAT_TOKEN, IMAGE_TOKENS
 from vlit.generate.instruct.replies.contract import FlawKind
 from vlit.generate.instruct.replies.pairs import Pair
-from vlit.generate.instruct.replies.phrases import Rule, likely, search
 from vlit.generate.instruct.tags import REFERENCE, BoxValues
+from vlit.language.endings import ends_open
+from vlit.language.phrases import Rule, likely, search
 from vlit.language.tokens import sentences
 
 _LABEL_INSIDE = re.compile(
@@ -30,13 +31,6 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"\"[^\"\n]{1,120}\"|“[^”\n]{1,120}”")
-_DANGLING = re.compile(
-    r"(?:[,;:(\[&–—-]|\b(?:a|an|the|and|or|but|of|to|in|on|at|with|for|from|by|is|are|was|were|its|their|his|her|as"
-    r"|that|which|while|because|into|near|between|than|very|also|has|have|be|being))$",
-    re.IGNORECASE,
-)
-#: An answer of more words without a full stop was cut off; short ones often have none.
-_LONG = 12
 #: Characters of what may be a placeholder, or a question in the place of an answer.
 _SHORT = 400
 
@@ -119,16 +113,6 @@ class Judge:
             yield from (Problem("tags", place, said) for said in tag_problems(text, self.boxes))
         elif found := coordinates(text):
             yield Problem("boxes", place, f"holds {_short(found)}")
-
-
-def ends_open(text: str) -> bool:
-    """Whether a text ends in the middle of a sentence: after "of the", or long and without any stop."""
-    line = text[-400:].rstrip().rpartition("\n")[2].rstrip("*_ ")
-    if not line or line.lstrip()[:1] in "-*•" or re.match(r"\s*\d{1,3}[.)]", line):
-        return False
-    if _DANGLING.search(line):
-        return True
-    return line[-1].isalnum() and len(text.split(None, _LONG)) > _LONG
 
 
 def word_count(text: str) -> int:
