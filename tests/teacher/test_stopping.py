@@ -12,11 +12,12 @@ from tests.teacher.answering import Answer, Answering, Heard, completion, error
 from tests.teacher.asking import config, request, texts, with_teacher
 from tests.teacher.server import ScriptedTeacher
 from vlit.data.errors import VlitError
-from vlit.generate.instruct.drive import converse_all
-from vlit.generate.instruct.exchange import Exchanging, Outcome, Wanted
+from vlit.generate.instruct.exchange import Exchanging, Outcome
 from vlit.teacher import caller
 from vlit.teacher.budget import most_of
 from vlit.teacher.client import Teacher
+from vlit.teacher.drive import converse_all
+from vlit.teacher.exchange import Wanted
 from vlit.teacher.index import Index
 from vlit.teacher.journal import Journal
 from vlit.teacher.reply import BudgetSpent, Choice, Usage

@@ -10,11 +10,11 @@ from rich.table import Table
 
 from vlit.cli.common import console, run_before
 from vlit.data.errors import VlitError
-from vlit.generate.instruct.exchange import Wanted
 from vlit.generate.instruct.preview import Estimate, preview
 from vlit.generate.stage import GenerateStage
 from vlit.run.recipe import Recipe
 from vlit.teacher.config import TeacherConfig
+from vlit.teacher.exchange import Wanted
 from vlit.teacher.message import Message, Text
 
 _ROLES = {"system": "yellow", "user": "cyan", "assistant": "green"}

@@ -218,7 +218,7 @@ class GenerateStage(Stage[GenerateConfig]):
         instructor, rewriter = context.instructor, context.rewriter
         if instructor is None:
             return
-        from vlit.generate.instruct.ask import ask
+        from vlit.teacher.ask import ask
 
         def exchanges() -> Iterator[Exchanging]:
             progress.total(min(len(run.scenes), instructor.config.scenes or len(run.scenes)))

@@ -10,10 +10,11 @@ import pytest
 
 from tests.generate.instruct.test_exchange import GOOD, asker, drive, start
 from tests.teacher.server import ScriptedTeacher
-from vlit.generate.instruct.ask import ask
-from vlit.generate.instruct.exchange import Exchanging, Outcome, Wanted
+from vlit.generate.instruct.exchange import Exchanging, Outcome
 from vlit.run.progress import Progress
+from vlit.teacher.ask import ask
 from vlit.teacher.config import TeacherConfig
+from vlit.teacher.exchange import Wanted
 from vlit.teacher.journal import JournalView
 from vlit.teacher.message import Message, Request
 from vlit.teacher.reply import Choice, Failure

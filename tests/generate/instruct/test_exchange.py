@@ -11,10 +11,11 @@ import pytest
 from tests.generate.scenes import RICH
 from vlit.data.errors import VlitError
 from vlit.data.scene import Scene
-from vlit.generate.instruct.exchange import Exchanging, Outcome, Told, Wanted, exchange
+from vlit.generate.instruct.exchange import Exchanging, Outcome, exchange
 from vlit.generate.instruct.recipe import Prompt, PromptRecipe
 from vlit.generate.instruct.unit import Asker
 from vlit.teacher.config import TeacherConfig
+from vlit.teacher.exchange import Told, Wanted
 from vlit.teacher.reply import Choice, Failure
 
 TEACHER = TeacherConfig.model_validate({"model": "m", "endpoints": [{"url": "http://localhost:1/v1"}]})

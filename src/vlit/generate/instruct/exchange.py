@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from vlit.data.exchange import Exchange
 from vlit.data.sample import Sample
@@ -19,22 +19,12 @@ from vlit.generate.instruct.clues import Clues
 from vlit.generate.instruct.replies import Parsed, feedback, parse
 from vlit.generate.instruct.samples import samples_of
 from vlit.generate.instruct.unit import Asker, Unit
-from vlit.teacher.message import Message, Request, Text
+from vlit.teacher.exchange import Conversation, Told, Wanted
+from vlit.teacher.message import Message, Text
 from vlit.teacher.reply import Choice, Failure
 
 #: Share of the clues that is left when a server says that a request is too long.
 SHORTER = 0.6
-
-
-class Wanted(NamedTuple):
-    """What the generator asks: the first ``n`` choices of a request."""
-
-    request: Request
-    n: int
-
-
-#: What it is told: at least ``n`` choices, why there are none, or ``None`` where it was not asked.
-Told: TypeAlias = tuple[Choice, ...] | Failure | None
 
 
 @dataclass
@@ -47,7 +37,7 @@ class Outcome:
     items: list[str] = field(default_factory=list)  #: of a ``list`` reply, which makes no samples
 
 
-Exchanging: TypeAlias = Generator[Wanted, Told, Outcome]
+Exchanging: TypeAlias = Conversation[Outcome]
 
 
 def exchange(asker: Asker, unit: Unit) -> Exchanging:

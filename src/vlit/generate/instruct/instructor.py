@@ -15,13 +15,13 @@ from vlit.data.scene import Scene
 from vlit.data.score import Quarantined
 from vlit.data.seeds import draw
 from vlit.generate.instruct.config import InstructConfig
-from vlit.generate.instruct.drive import replay
 from vlit.generate.instruct.exchange import Exchanging, Outcome, exchange
 from vlit.generate.instruct.recipe import Prompt, PromptRecipe, load_prompt
 from vlit.generate.instruct.unit import Asker
 from vlit.run.progress import Progress
 from vlit.run.recipe import checked
 from vlit.teacher.config import TeacherConfig
+from vlit.teacher.drive import replay
 from vlit.teacher.journal import JournalView
 
 
@@ -164,7 +164,7 @@ def instruct(
     Raises:
         VlitError: When no more can be asked of this teacher.
     """
-    from vlit.generate.instruct.ask import ask
+    from vlit.teacher.ask import ask
 
     instructor = Instructor(config, teacher, seed, Path.cwd())
     threshold = instructor.threshold(scene.id for scene in scenes)

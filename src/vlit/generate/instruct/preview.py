@@ -8,9 +8,10 @@ from itertools import islice
 from typing import TypeAlias
 
 from vlit.data.scene import Scene
-from vlit.generate.instruct.exchange import Wanted, exchange
+from vlit.generate.instruct.exchange import exchange
 from vlit.generate.instruct.instructor import Instructor
 from vlit.generate.instruct.unit import Asker, Unit
+from vlit.teacher.exchange import Wanted
 from vlit.teacher.message import Text
 
 #: Who rewords instructions, and each of them in place of a scene.

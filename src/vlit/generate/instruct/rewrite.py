@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from vlit.data.exchange import Exchange
 from vlit.data.scene import Caption, Image, Scene
 from vlit.data.score import Quarantined, shown
-from vlit.generate.instruct.drive import replay
 from vlit.generate.instruct.exchange import Exchanging, exchange
 from vlit.generate.instruct.unit import Asker
 from vlit.generate.templates import Pools, Template, template_of
+from vlit.teacher.drive import replay
 from vlit.teacher.journal import JournalView
 
 #: The recipe that rewords an instruction.

@@ -1,21 +1,22 @@
-"""Asking: the journal is filled with what the recipes want to know, by calls or by batch files."""
+"""Asking: the journal is filled with what conversations want to know, by calls or by batch files."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-from vlit.generate.instruct.drive import collect_wanted, converse_all
-from vlit.generate.instruct.exchange import Exchanging
 from vlit.run.progress import Progress
 from vlit.teacher.client import Teacher
 from vlit.teacher.config import TeacherConfig
+from vlit.teacher.drive import collect_wanted, converse_all
+from vlit.teacher.exchange import Conversation
 from vlit.teacher.journal import Journal
 from vlit.teacher.reply import BudgetSpent
 
 #: Gives all exchanges anew each time that it is called.
-Exchanges = Callable[[], Iterable[Exchanging]]
+Exchanges = Callable[[], Iterable[Conversation[Any]]]
 
 #: Seconds between two looks at how far the teacher is.
 _LOOK = 0.5

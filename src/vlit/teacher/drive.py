@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from vlit.data.errors import VlitError
-from vlit.generate.instruct.exchange import Exchanging, Outcome, Told, Wanted
+from vlit.teacher.exchange import Conversation, Told, Wanted
 from vlit.teacher.journal import JournalView
 from vlit.teacher.reply import BudgetSpent, Failure
 
 if TYPE_CHECKING:
     from vlit.teacher.client import Teacher
+
+T = TypeVar("T")
 
 #: Key of a request -> why it is not asked again.
 Failed: TypeAlias = Callable[[str], Failure | None]
@@ -21,14 +23,14 @@ Failed: TypeAlias = Callable[[str], Failure | None]
 _AHEAD = 2
 
 
-def replay(exchanging: Exchanging, journal: JournalView) -> Outcome:
+def replay(exchanging: Conversation[T], journal: JournalView) -> T:
     """The outcome of an exchange whose replies are in the journal; what is not there was not asked."""
     try:
         wanted = next(exchanging)
         while True:
             wanted = exchanging.send(known(wanted, journal))
     except StopIteration as end:
-        outcome: Outcome = end.value
+        outcome: T = end.value
         return outcome
 
 
@@ -46,7 +48,7 @@ def known(wanted: Wanted, journal: JournalView, failure: Failed | None = None) -
     return (failure or journal.failure)(wanted.request.key)
 
 
-async def converse(exchanging: Exchanging, teacher: Teacher) -> None:
+async def converse(exchanging: Conversation[Any], teacher: Teacher) -> None:
     """Drive one exchange to its end; what comes of it is read back from the journal later.
 
     Raises:
@@ -61,7 +63,7 @@ async def converse(exchanging: Exchanging, teacher: Teacher) -> None:
         return
 
 
-async def converse_all(exchanges: Iterable[Exchanging], teacher: Teacher, in_flight: int) -> bool:
+async def converse_all(exchanges: Iterable[Conversation[Any]], teacher: Teacher, in_flight: int) -> bool:
     """Drive many exchanges at once; a million of them may be waiting, and take no memory.
 
     Args:
@@ -72,7 +74,7 @@ async def converse_all(exchanges: Iterable[Exchanging], teacher: Teacher, in_fli
     Returns:
         Whether the budget held out.
     """
-    waiting: Iterator[Exchanging] = iter(exchanges)
+    waiting: Iterator[Conversation[Any]] = iter(exchanges)
     ends: list[BudgetSpent | VlitError] = []
 
     async def worker() -> None:
@@ -98,7 +100,7 @@ async def converse_all(exchanges: Iterable[Exchanging], teacher: Teacher, in_fli
     return not ends
 
 
-def collect_wanted(exchanging: Exchanging, journal: JournalView, failure: Failed) -> Iterator[Wanted]:
+def collect_wanted(exchanging: Conversation[Any], journal: JournalView, failure: Failed) -> Iterator[Wanted]:
     """What an exchange wants next and the journal does not know, of all its generations.
 
     Args:
