@@ -6,13 +6,14 @@ import hashlib
 import ssl
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, Literal
 
 import orjson
 
-from tests.teacher import script
+from tests.teacher import odds, script
 from tests.teacher.faults import Faults
 from tests.teacher.spoil import spoil
 
@@ -22,6 +23,8 @@ FIELDS = frozenset({"model", "messages", "max_tokens", "temperature", "top_p", "
 PICTURE_TOKENS = 500
 
 Answer = tuple[int, bytes, dict[str, str]]
+#: A reply by body, digest and index of the choice; ``None`` leaves it to ``script``.
+Says = Callable[[dict[str, Any], str, int], str | None]
 
 
 @dataclass
@@ -63,6 +66,9 @@ class Options:
     strict: bool = False  #: all but the commonest fields are refused with 422, ``n`` too
     refuses: tuple[str, ...] = ()  #: fields that are refused with 400
     structured: bool = True  #: ``response_format`` is followed
+    says: Says | None = None  #: replies of the test's own, before flaws
+    logprobs: Literal["whole", "digits", "chosen", "plain", "none"] = "whole"  #: see ``odds``; none: left out
+    most_logprobs: int = 20  #: 400 above
     key: str | None = None  #: the only bearer token that is let in; None: everybody
     models: tuple[str, ...] = ()  #: the only models; empty: any
     longest: int | None = None  #: characters of a prompt; 400 above
@@ -135,6 +141,11 @@ class Completions:
             {"index": i, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
             for i, (text, finish, _) in enumerate(drawn)
         ]
+        if body.get("logprobs") and self.options.logprobs != "none":
+            for choice, (text, _, _) in zip(choices, drawn, strict=True):
+                choice["logprobs"] = odds.told(
+                    text or "", int(body.get("top_logprobs", 0)), self.options.logprobs
+                )
         payload: dict[str, Any] = {
             "id": f"chatcmpl-{call.order}",
             "object": "chat.completion",
@@ -153,7 +164,9 @@ class Completions:
 
     def _choice(self, call: Call, body: dict[str, Any], index: int) -> tuple[str | None, str, str | None]:
         """Text, finish reason, flaw. What was sent back is answered well, but for the stubborn share."""
-        text: str | None = script.answer(body, call.digest, index, structured=self.options.structured)
+        text: str | None = self.options.says(body, call.digest, index) if self.options.says else None
+        if text is None:
+            text = script.answer(body, call.digest, index, structured=self.options.structured)
         finish, flaw = "stop", self.faults.flaw(call.digest, index)
         again = self.faults.chance(self.options.stubborn, call.digest, str(index))
         if script.read(body).feedback and not again:
@@ -170,6 +183,11 @@ class Completions:
             return 422, orjson.dumps({"detail": said}), {}
         if refused := set(body) & set(self.options.refuses):
             said = f"Unrecognized request argument supplied: {min(refused)}"
+            return 400, error(said, "invalid_request_error"), {}
+        if (body.get("top_logprobs") or 0) > self.options.most_logprobs:
+            said = (
+                f"Invalid value for 'top_logprobs': must be less than or equal to {self.options.most_logprobs}."
+            )
             return 400, error(said, "invalid_request_error"), {}
         if self.options.models and call.model not in self.options.models:
             said = f"The model `{call.model}` does not exist or you do not have access to it."

@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from vlit.teacher.errors import Trouble, answered, words
+from vlit.teacher.probabilities import tokens_of
 from vlit.teacher.reply import Choice, Usage
 
 
@@ -74,7 +75,7 @@ def _choice(sent: Any) -> Choice | None:
         text = sent["text"]
     else:
         return None
-    return Choice(text, finish if isinstance(finish, str) else None)
+    return Choice(text, finish if isinstance(finish, str) else None, tokens_of(sent.get("logprobs")))
 
 
 def _text(content: Any) -> str:

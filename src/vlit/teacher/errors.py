@@ -26,7 +26,19 @@ Act = Literal[
 ]
 
 #: Fields that a request can do without. ``max_tokens`` is called otherwise by servers that refuse it.
-OPTIONAL = ("n", "seed", "response_format", "top_p", "temperature", "stop", "max_tokens")
+OPTIONAL = (
+    "n",
+    "seed",
+    "response_format",
+    "top_p",
+    "temperature",
+    "stop",
+    "max_tokens",
+    "logprobs",
+    "top_logprobs",
+)
+#: One of them without the other is a mistake to most servers.
+_PROBABILITIES = frozenset({"logprobs", "top_logprobs"})
 
 _LONGEST = 400  # characters of a server's words that are kept
 _READ = 4_000  # characters of them that are read: a gateway's own words come before those of the server behind
@@ -83,6 +95,11 @@ _UNKNOWN = re.compile(
     r"unsupported|not support|unexpected|unknown|unrecogni[sz]ed|not permitted|extra_forbidden|not allowed"
     r"|cannot find field|unavailable|not available|at most 1\b|only .{0,30}(is|are) supported"
     r"|invalid[ _](json_)?schema",
+    re.I,
+)
+#: It tells the probabilities of fewer tokens than were asked for, or of none.
+_FEWER_LOGPROBS = re.compile(
+    r"logprobs.{0,80}\b(less|greater|more|at most|between)\b|\bmore than \d+ logprobs|maximum .{0,40}logprobs",
     re.I,
 )
 #: It gives one reply a call, said without a name that could be found.
@@ -169,9 +186,12 @@ def _unknown_fields(said: Said, sent: Collection[str]) -> frozenset[str]:
     """Fields that were sent, can be left out, and are named as unknown."""
     if "n" in sent and _ONE_REPLY.search(said.text):
         return frozenset({"n"})
+    if _PROBABILITIES & set(sent) and _FEWER_LOGPROBS.search(said.text):
+        return _PROBABILITIES & set(sent)
     if not _UNKNOWN.search(said.text) and not any("unsupported" in code for code in said.codes):
         return frozenset()
-    return frozenset(f for f in OPTIONAL if f in sent and (f in said.named or _is_named(f, said.text)))
+    named = frozenset(f for f in OPTIONAL if f in sent and (f in said.named or _is_named(f, said.text)))
+    return named | (_PROBABILITIES & set(sent)) if named & _PROBABILITIES else named
 
 
 def _is_named(field: str, text: str) -> bool:

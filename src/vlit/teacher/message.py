@@ -61,6 +61,9 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     max_tokens: int = 1024  #: of one reply; what is in flight is reserved at this length
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    #: How many of the likeliest tokens are told at each place, with their probabilities. Servers have a limit
+    #: of their own, mostly 20 or 5; those that tell none are asked without.
+    top_logprobs: int | None = None
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -99,6 +102,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 fields[name] = value
         if self.sampling.stop:
             fields["stop"] = self.sampling.stop
+        if self.sampling.top_logprobs is not None:
+            fields |= {"logprobs": True, "top_logprobs": self.sampling.top_logprobs}
         if n > 1:
             fields["n"] = n
         if self.schema and structured:

@@ -7,11 +7,20 @@ from typing import Literal
 import msgspec
 
 
-class Choice(msgspec.Struct, frozen=True, gc=False):
+class Token(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One token of a reply, with what else could have stood there."""
+
+    text: str
+    logprob: float  #: natural logarithm of its probability
+    top: tuple[tuple[str, float], ...] = ()  #: the likeliest tokens with the same, as the server orders them
+
+
+class Choice(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One reply. ``finish`` is the server's word: "stop", "length" (cut), "content_filter"."""
 
     text: str
     finish: str | None = None
+    tokens: tuple[Token, ...] = ()  #: there where probabilities were asked for, and the server tells them
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
