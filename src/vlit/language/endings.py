@@ -15,7 +15,7 @@ _LIST_ITEM = re.compile(r"\s*(?:[-*•]|\d{1,3}[.)])")
 
 
 def dangles(line: str) -> bool:
-    """Whether a line ends with a word or mark that something must follow: "of the", a comma, an open bracket."""
+    """Whether a line ends with what something has to follow: "of the", a comma, an open bracket."""
     return _DANGLING.search(line) is not None
 
 
