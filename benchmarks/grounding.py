@@ -29,6 +29,7 @@ import msgspec
 
 from vlit.assess.correctness.grounding import GroundedCorrectness
 from vlit.assess.indicator import NoConfig
+from vlit.assess.seen import Part
 from vlit.collect.stage import collect_folder
 from vlit.data.boxes import find_boxes
 from vlit.data.sample import Provenance, Sample, Turn
@@ -178,7 +179,7 @@ KINDS: dict[str, Plant] = {"count": wrong_count, "object": wrong_object, "answer
 
 
 def flagged(samples: Sequence[Sample], scenes: dict[str, Scene]) -> list[bool]:
-    scores = GroundedCorrectness(NoConfig()).score(samples, scenes, None)
+    scores = GroundedCorrectness(NoConfig()).score(Part(samples, scenes), None)
     return [s.value is not None and s.value < 1 for s in scores]
 
 
@@ -235,7 +236,7 @@ def captions(scenes: Sequence[Scene], show: int = 0) -> tuple[int, int, int]:
                 provenance=Provenance(scenes=(scene.id,)),
             )
             (score,) = GroundedCorrectness(NoConfig()).score(
-                [sample], {scene.id: msgspec.structs.replace(scene, captions=rest)}, None
+                Part([sample], {scene.id: msgspec.structs.replace(scene, captions=rest)}), None
             )
             n += 1
             checked += score.value is not None

@@ -177,7 +177,7 @@ class Samples(_Rows[Sample]):
 
     def assess(self, indicators: Mapping[str, Any] | None = None, *, seed: int = 0) -> Scores:
         """Score every sample; ``indicators`` as under ``assess.indicators`` of a recipe."""
-        from vlit.assess.stage import assess
+        from vlit.assess.memory import assess
 
         return Scores(*assess(self, self.scenes, indicators, seed), samples=self)
 

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from tests.assess.small import sample
 from vlit.assess.balance import TaskBalance, spread
 from vlit.assess.indicator import NoConfig
+from vlit.assess.seen import Part
 
 
 def test_balance_by_hand():
     samples = [sample("q", "a", id=str(i), task="ab"[i == 0]) for i in range(4)]  # 75 % a, 25 % b
     indicator = TaskBalance(NoConfig())
-    scores = list(indicator.score(samples, {}, None))
+    scores = list(indicator.score(Part(samples), None))
     assert [s.group for s in scores] == ["b", "a", "a", "a"]
     assert all(s.value is None and s.reason for s in scores)
     found = indicator.summarise(scores)

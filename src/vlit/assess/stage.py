@@ -1,28 +1,28 @@
-"""The assess stage: samples and scenes in, scores and set scores out."""
+"""The assess stage: samples, scenes and what was observed in, scores and set scores out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pydantic
 
-from vlit.assess.indicator import AnyIndicator, Fit
+from vlit.assess.indicator import AnyIndicator, Fit, Indicator
+from vlit.assess.observe import PHOTOS
+from vlit.assess.parts import Ranges, read_part_of, whole
 from vlit.assess.registry import INDICATORS, make
+from vlit.assess.seen import Part, Seen
+from vlit.data.errors import VlitError
 from vlit.data.sample import Sample
-from vlit.data.scene import Scene
 from vlit.data.schema import from_table
 from vlit.data.score import Score, SetScore
-from vlit.data.store import part_key, read_part
+from vlit.data.store import part_key
 from vlit.run.folder import RunFolder
 from vlit.run.named import check_named
+from vlit.run.progress import Progress
 from vlit.run.stage import Config, Output, Setting, Shard, Stage
-
-#: Parts of the scenes with the first and the last id of each: a set of all ids would go to every worker.
-SceneParts: TypeAlias = list[tuple[Path, str, str]]
 
 
 class AssessConfig(Config):
@@ -37,30 +37,21 @@ class AssessConfig(Config):
             check_named(value, INDICATORS)
         return value
 
-
-def assess(
-    samples: Sequence[Sample],
-    scenes: Iterable[Scene] = (),
-    indicators: Mapping[str, Mapping[str, Any] | None] | None = None,
-    seed: int = 0,
-) -> tuple[list[Score], list[SetScore]]:
-    """Scores for samples in memory, in their order and then by indicator.
-
-    Args:
-        samples: The whole set.
-        scenes: Annotations of its images.
-        indicators: Names and options; ``None`` for all that need no model weights.
-        seed: Seed of the run.
-
-    Raises:
-        VlitError: For an unknown indicator or option.
-    """
-    chosen = make(indicators, seed)
-    scores = score_part(chosen, samples, {s.id: s for s in scenes}, fit(chosen, samples))
-    return scores, list(summaries(chosen, lambda name: (s for s in scores if s.indicator == name)))
+    def implies(self) -> Mapping[str, Mapping[str, Any]]:
+        """Observing what the indicators need, where there is anything."""
+        needs = needs_of(make(self.indicators))
+        if not needs & {"sentences", "pictures"}:
+            return {}
+        sentences = "static" if "sentences" in needs else "none"
+        return {"observe": {"sentences": sentences, "pictures": "pictures" in needs}}
 
 
-def fit(indicators: Sequence[AnyIndicator], samples: Iterable[Sample]) -> dict[str, Any]:
+def needs_of(indicators: Iterable[AnyIndicator]) -> set[str]:
+    """Everything that any of them needs."""
+    return {need for indicator in indicators for need in indicator.needs}
+
+
+def fit(indicators: Sequence[AnyIndicator], samples: Iterable[Sample], seen: Seen) -> dict[str, Any]:
     """One pass over the samples for all indicators that need one; their states by name."""
     passes: dict[str, Fit] = {i.name: p for i in indicators if (p := i.fit()) is not None}
     if passes:
@@ -68,96 +59,156 @@ def fit(indicators: Sequence[AnyIndicator], samples: Iterable[Sample]) -> dict[s
         for sample in samples:
             for add in adds:
                 add(sample)
-    return {name: p.state() for name, p in passes.items()}
+    return {name: p.state(seen) for name, p in passes.items()}
 
 
-def score_part(
-    indicators: Sequence[AnyIndicator],
-    samples: Sequence[Sample],
-    scenes: Mapping[str, Scene],
-    states: Mapping[str, Any],
-) -> list[Score]:
+def score_part(indicators: Sequence[AnyIndicator], part: Part, states: Mapping[str, Any]) -> list[Score]:
     """Scores of one part, in the order of the samples and then of the indicators."""
-    columns = [
-        list(i.score(samples, scenes if "scenes" in i.needs else {}, states.get(i.name))) for i in indicators
-    ]
+    columns = [list(i.score(part, states.get(i.name))) for i in indicators]
     for indicator, column in zip(indicators, columns, strict=True):
-        if [s.sample for s in column] != [s.id for s in samples]:
+        if [s.sample for s in column] != [s.id for s in part.samples]:
             raise RuntimeError(f"{indicator.name} has to give one score for each sample, in their order")
     return [score for row in zip(*columns, strict=True) for score in row]
 
 
-def summaries(indicators: Sequence[AnyIndicator], scores_of: Any) -> Iterator[SetScore]:
-    """Set scores; ``scores_of`` maps a name to the scores of that indicator in order."""
-    for indicator in indicators:
-        found = indicator.summarise(scores_of(indicator.name))
-        if found is not None:
-            yield found
+class Context(NamedTuple):
+    """What all parts need."""
+
+    states: dict[str, Any]  #: of the indicators, by name
+    scenes: Ranges
+    pictures: Ranges
+    journal: Path | None
 
 
 class AssessStage(Stage[AssessConfig]):
     """Measures every sample with every chosen indicator."""
 
     name: ClassVar[str] = "assess"
-    reads: ClassVar[tuple[str, ...]] = ("samples", "scenes")
-    optional: ClassVar[tuple[str, ...]] = ("scenes",)
+    reads: ClassVar[tuple[str, ...]] = ("samples", "scenes", "pictures", "embeddings")
+    optional: ClassVar[tuple[str, ...]] = ("scenes", "pictures", "embeddings")
     writes: ClassVar[tuple[str, ...]] = ("set_scores", "scores")
     code: ClassVar[tuple[str, ...]] = ("vlit.assess", "vlit.language", "vlit.data")
     Config = AssessConfig
 
     def __init__(self, config: AssessConfig, setting: Setting) -> None:
         super().__init__(config, setting)
-        self.indicators = make(config.indicators, setting.seed)
+        self.indicators = make(config.indicators, setting.seed, setting.base)
+        asking = [i.name for i in self.indicators if "teacher" in i.needs]
+        if asking and setting.teacher is None:
+            raise VlitError(
+                f"{asking[0]} needs a teacher, and the recipe names none",
+                where=f"assess.indicators.{asking[0]}",
+                todo="add `teacher: {model: NAME, endpoints: [{url: ...}]}`, or `teacher: none` to go without",
+            )
+        if setting.teacher == "none":
+            self.indicators = [i for i in self.indicators if "teacher" not in i.needs]
+        self.needs = needs_of(self.indicators)
 
     def plugins(self) -> Iterator[str]:
         """Packages of indicators that are not ours."""
         return INDICATORS.packages(i.name for i in self.indicators)
 
+    def outside(self) -> Iterator[str]:
+        """Which indicators run, the files that they read, and whom they ask."""
+        yield " ".join(i.name for i in self.indicators)
+        for indicator in self.indicators:
+            yield from indicator.outside()
+        if "teacher" in self.needs:
+            yield self.setting.teacher.model_dump_json(
+                include={"model", "budget", "extra", "journal", "longest_side"}
+            )
+
     def names(self) -> dict[str, list[str]]:
         """The indicators of its scores."""
         return {"scores": [indicator.name for indicator in self.indicators]}
 
-    def prepare(self, run: RunFolder) -> tuple[dict[str, Any], SceneParts]:
-        """States of the indicators, and which scenes lie in which part."""
-        return fit(self.indicators, run.samples), self._scene_parts(run)
+    def remark(self) -> str:
+        """Whom it asks."""
+        asking = ", ".join(i.name for i in self.indicators if "teacher" in i.needs)
+        return f"asks {self.setting.teacher.model}: {asking}" if asking else ""
+
+    def processes(self, most: int) -> int:
+        """One where models run on a GPU: each process would load them anew."""
+        if not any(i.models for i in self.indicators):
+            return most
+        import torch
+
+        return 1 if torch.cuda.is_available() else most
+
+    def prepare(self, run: RunFolder) -> Context:
+        """States of the indicators, and which scenes and photos lie in which part."""
+        photos = [path for path in run.pictures.parts() if part_key(path).startswith(PHOTOS)]
+        states = fit(self.indicators, run.samples, whole(run))
+        journal = self._journal(run) if "teacher" in self.needs else None
+        return Context(
+            states,
+            Ranges.of(run.scenes.parts(), "id") if "scenes" in self.needs else Ranges(),
+            Ranges.of(photos, "uri") if "pictures" in self.needs else Ranges(),
+            journal,
+        )
+
+    def ask(self, run: RunFolder, context: Context, progress: Progress) -> None:
+        """Ask what the indicators want to know; then let them conclude what it says of the whole set."""
+        asking = [i for i in self.indicators if "teacher" in i.needs]
+        if not asking or context.journal is None:
+            return
+        from vlit.teacher.ask import ask
+        from vlit.teacher.exchange import Conversation
+        from vlit.teacher.journal import JournalView
+
+        def conversations() -> Iterator[Conversation[Any]]:
+            for shard in self.shards(run):
+                part = self._part(shard, context)
+                for indicator in asking:
+                    yield from indicator.asks(part, context.states.get(indicator.name))
+
+        ask(self.setting.teacher, conversations, context.journal, progress)
+        replies = JournalView(context.journal)
+        for indicator in asking:
+            context.states[indicator.name] = indicator.concluded(context.states.get(indicator.name), replies)
+
+    def again(self, run: RunFolder) -> None:
+        """Let the journal forget what the teacher gave no reply to."""
+        if "teacher" in self.needs:
+            from vlit.teacher.journal import Journal
+
+            with Journal(self._journal(run)) as journal:
+                journal.retry()
 
     def shards(self, run: RunFolder) -> list[Shard]:
-        """One for each part of the samples."""
-        return [Shard(part_key(path), path) for path in run.samples.parts()]
+        """One for each part of the samples, with the part that holds the vectors of the same samples."""
+        vectors = {part_key(path): path for path in run.embeddings.parts()}
+        return [Shard(key := part_key(path), (path, vectors.get(key))) for path in run.samples.parts()]
 
-    def work(self, shard: Shard, context: tuple[dict[str, Any], SceneParts]) -> Output:
+    def work(self, shard: Shard, context: Context) -> Output:
         """Score the samples of one part."""
-        states, parts = context
-        samples: list[Sample] = read_part(shard.payload, Sample)
-        scenes = _read_scenes(parts, {i for s in samples for i in s.provenance.scenes})
-        return Output({"scores": score_part(self.indicators, samples, scenes, states)})
+        return Output({"scores": score_part(self.indicators, self._part(shard, context), context.states)})
 
     def finish(self, run: RunFolder) -> Output:
         """One number per set for the indicators that have one."""
+        found = (_summary(indicator, run) for indicator in self.indicators)
+        return Output({"set_scores": [score for score in found if score is not None]})
 
-        def scores_of(name: str) -> Iterator[Score]:
-            for path in run.scores.parts():
-                yield from from_table(pq.read_table(path, filters=[("indicator", "==", name)]), Score)
+    def _part(self, shard: Shard, context: Context) -> Part:
+        samples, vectors = shard.payload
+        return read_part_of(
+            samples,
+            vectors if "sentences" in self.needs else None,
+            context.scenes,
+            context.pictures,
+            context.journal,
+        )
 
-        return Output({"set_scores": list(summaries(self.indicators, scores_of))})
-
-    def _scene_parts(self, run: RunFolder) -> SceneParts:
-        if not any("scenes" in i.needs for i in self.indicators):
-            return []
-        return [(path, *_first_and_last(path)) for path in run.scenes.parts()]
-
-
-def _first_and_last(path: Path) -> tuple[str, str]:
-    ends = pc.min_max(pq.read_table(path, columns=["id"])["id"]).as_py()
-    return ends["min"] or "", ends["max"] or ""
+    def _journal(self, run: RunFolder) -> Path:
+        named = self.setting.teacher.journal
+        return run.path / "journal" if named is None else Path(self.setting.resolve(named))
 
 
-def _read_scenes(parts: SceneParts, wanted: set[str]) -> dict[str, Scene]:
-    """The wanted scenes; only parts that may hold some are opened, and only those rows become objects."""
-    found: dict[str, Scene] = {}
-    for path, first, last in parts:
-        here = [i for i in wanted if first <= i <= last]
-        if here:
-            table = pq.read_table(path, filters=[("id", "in", here)])
-            found.update((s.id, s) for s in from_table(table, Scene))
-    return found
+def _summary(indicator: AnyIndicator, run: RunFolder) -> SetScore | None:
+    """One number of an indicator; where it is the plain mean, no row becomes an object."""
+    tables = (pq.read_table(path, filters=[("indicator", "==", indicator.name)]) for path in run.scores.parts())
+    if type(indicator).summarise is not Indicator.summarise:
+        return indicator.summarise(row for table in tables for row in from_table(table, Score))
+    if indicator.scope == "set":
+        return None
+    return indicator.mean(value for table in tables for value in table["value"].to_pylist())

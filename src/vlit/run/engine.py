@@ -172,7 +172,7 @@ def _run_stage(
                 yield shard
 
     shared = (stage, context, run.path, step.fingerprint)
-    for result in run_jobs(_work, shared, missing(), workers):
+    for result in run_jobs(_work, shared, missing(), stage.processes(workers)):
         progress.advanced()
         log.event("shard done", stage=stage.name, shard=result.key, rows=result.rows,
                   quarantined=result.quarantined, seconds=round(result.seconds, 3))  # fmt: skip

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from vlit.data.embedding import Embedding
 from vlit.data.errors import VlitError
 from vlit.data.exchange import Exchange
 from vlit.data.ingredient import Ingredient
+from vlit.data.picture import Picture
 from vlit.data.sample import Sample
 from vlit.data.scene import Row, Scene
 from vlit.data.score import Quarantined, Score, SetScore, Verdict
@@ -20,6 +22,8 @@ TABLES: Mapping[str, type[Row]] = {
     "exchanges": Exchange,
     "ingredients": Ingredient,
     "samples": Sample,
+    "pictures": Picture,
+    "embeddings": Embedding,
     "scores": Score,
     "set_scores": SetScore,
     "verdicts": Verdict,
@@ -110,6 +114,16 @@ class RunFolder:
     def samples(self) -> Table[Sample]:
         """All generated samples."""
         return self.table("samples")
+
+    @property
+    def pictures(self) -> Table[Picture]:
+        """What was seen of each distinct photo of the samples."""
+        return self.table("pictures")
+
+    @property
+    def embeddings(self) -> Table[Embedding]:
+        """Vectors of the samples' texts."""
+        return self.table("embeddings")
 
     @property
     def scores(self) -> Table[Score]:

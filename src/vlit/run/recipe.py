@@ -29,6 +29,7 @@ STAGES = Registry(
         "load": "vlit.formats.load:LoadStage",
         "mix": "vlit.formats.mix:MixStage",
         "generate": "vlit.generate.stage:GenerateStage",
+        "observe": "vlit.assess.observe:ObserveStage",
         "assess": "vlit.assess.stage:AssessStage",
         "select": "vlit.select.stage:SelectStage",
         "export": "vlit.formats.stage:ExportStage",
@@ -109,8 +110,11 @@ def parse_recipe(text: str, *, base: Path, where: str = "recipe", overrides: Ite
         teacher = check(SHARED.load("teacher"), teacher, ("teacher",))
     configs = {name: check(STAGES.load(name).Config, given, (name,)) for name, given in stages.items()}
     _refuse(mistakes)
+    for config in list(configs.values()):
+        for name, settings in config.implies().items():
+            configs.setdefault(name, STAGES.load(name).Config.model_validate(settings))
     setting = Setting(seed=head.seed, base=base, teacher=teacher)
-    ready = [STAGES.load(name)(config, setting) for name, config in configs.items()]
+    ready = [STAGES.load(name)(configs[name], setting) for name in STAGES.names() if name in configs]
     _check_flow(ready, where)
     _refuse(list(_unknown_names(ready, source)))
     return Recipe(name=head.name, seed=head.seed, text=text, base=base, stages=ready)

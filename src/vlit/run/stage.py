@@ -29,6 +29,10 @@ class Config(pydantic.BaseModel):
         fields = cls.model_fields
         return {k: v for k, v in values.items() if v is not None or k not in fields or fields[k].is_required()}
 
+    def implies(self) -> Mapping[str, Mapping[str, Any]]:
+        """Stages that have to run before this one, with their settings, where the recipe does not name them."""
+        return {}
+
 
 C = TypeVar("C", bound=Config)
 
@@ -132,6 +136,10 @@ class Stage(ABC, Generic[C]):
     def finish(self, run: RunFolder) -> Output:
         """Rows that need all parts, e.g. one number per set; or files, written through ``store.atomic``."""
         return Output()
+
+    def processes(self, most: int) -> int:
+        """How many worker processes make sense, of the ``most`` that there may be."""
+        return most
 
     def files(self, run: RunFolder) -> Iterable[Path]:
         """Files that ``finish`` writes; the stage is done only while they are there."""

@@ -3,6 +3,7 @@ import pytest
 from tests.assess.small import COCO, asked, obj, sample, scene
 from vlit.assess.correctness.grounding import GroundedCorrectness
 from vlit.assess.indicator import NoConfig
+from vlit.assess.seen import Part
 
 #: Two dogs, one cat, five persons, a crowd of cars, one pair of scissors; no elephant, toaster or bus.
 ROOM = scene(
@@ -21,7 +22,7 @@ ROOM = scene(
 
 
 def score(*texts, of=ROOM):
-    (found,) = GroundedCorrectness(NoConfig()).score([sample(*texts)], {"s1": of}, None)
+    (found,) = GroundedCorrectness(NoConfig()).score(Part([sample(*texts)], {"s1": of}), None)
     return found
 
 
@@ -176,7 +177,7 @@ def test_unknown_label_sets_work():
 
 def test_samples_without_one_known_scene_have_a_reason():
     def why(s):
-        (found,) = GroundedCorrectness(NoConfig()).score([s], {"s1": ROOM}, None)
+        (found,) = GroundedCorrectness(NoConfig()).score(Part([s], {"s1": ROOM}), None)
         assert found.value is None
         return found.reason
 

@@ -6,6 +6,7 @@ from tests.assess.small import IMAGE, sample
 from vlit.assess.hygiene.exact_duplicates import ExactDuplicate
 from vlit.assess.hygiene.near_duplicates import NearDuplicate, NearDuplicateConfig, closest
 from vlit.assess.indicator import NoConfig
+from vlit.assess.seen import Part, Seen
 from vlit.assess.stage import fit
 from vlit.data.scene import Image
 
@@ -14,7 +15,7 @@ LONG = "The curious baby sits in a comfortable chair and looks at the bright toy
 
 
 def run(indicator, samples):
-    return list(indicator.score(samples, {}, fit([indicator], samples)[indicator.name]))
+    return list(indicator.score(Part(samples), fit([indicator], samples, Seen(len(samples)))[indicator.name]))
 
 
 def exact(*samples):

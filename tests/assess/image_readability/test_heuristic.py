@@ -6,6 +6,7 @@ from PIL import ImageFilter
 from tests.assess.small import sample
 from vlit.assess.image_readability.heuristic import ImageReadability, laplacian_variance, readability
 from vlit.assess.indicator import NoConfig
+from vlit.assess.seen import Part
 from vlit.data.scene import Image
 
 
@@ -16,7 +17,7 @@ def picture(size=(400, 300)):
 
 def score(*uris):
     images = tuple(Image(uri=str(u), width=1, height=1) for u in uris)
-    (found,) = ImageReadability(NoConfig()).score([sample("a", "b", images=images)], {}, None)
+    (found,) = ImageReadability(NoConfig()).score(Part([sample("a", "b", images=images)]), None)
     return found
 
 

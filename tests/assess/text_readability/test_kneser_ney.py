@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.assess.small import sample
+from vlit.assess.seen import Part, Seen
 from vlit.assess.stage import fit
 from vlit.assess.text_readability.kneser_ney import TextReadability, TextReadabilityConfig
 from vlit.assess.text_readability.ngrams import BEGIN, END, UNKNOWN, TrigramModel
@@ -24,8 +25,8 @@ def sentences(n, seed=0):
 
 def scored(samples, **config):
     indicator = TextReadability(TextReadabilityConfig(**config))
-    state = pickle.loads(pickle.dumps(fit([indicator], samples)[indicator.name]))
-    return list(indicator.score(samples, {}, state)), state
+    state = pickle.loads(pickle.dumps(fit([indicator], samples, Seen(len(samples)))[indicator.name]))
+    return list(indicator.score(Part(samples), state)), state
 
 
 def model(sentences_, vocabulary):

@@ -18,7 +18,7 @@ sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from vlit.assess.correctness.answers import Question, answer_claims, read_question
@@ -28,8 +28,8 @@ from vlit.assess.correctness.comparisons import judge_comparisons
 from vlit.assess.correctness.facts import Facts, Judgement
 from vlit.assess.correctness.places import judge_places
 from vlit.assess.indicator import Indicator, Need, NoConfig
+from vlit.assess.seen import Part
 from vlit.data.sample import Sample, strip_image_tokens
-from vlit.data.scene import Scene
 from vlit.data.score import Score
 from vlit.language.mentions import Mention
 
@@ -44,12 +44,12 @@ class GroundedCorrectness(Indicator[NoConfig]):
     direction = "higher is better"
     needs: ClassVar[tuple[Need, ...]] = ("text", "scenes")
 
-    def score(self, samples: Sequence[Sample], scenes: Mapping[str, Scene], state: Any) -> Iterator[Score]:
+    def score(self, part: Part, state: Any) -> Iterator[Score]:
         """Check each sample against the one scene that it shows."""
         known: dict[str, Facts] = {}
-        for sample in samples:
+        for sample in part.samples:
             ids = dict.fromkeys(sample.provenance.scenes)
-            scene = scenes.get(next(iter(ids))) if len(ids) == 1 else None
+            scene = part.scenes.get(next(iter(ids))) if len(ids) == 1 else None
             if scene is None:
                 yield self.of(sample, None, _why_no_scene(sample, len(ids)))
                 continue

@@ -11,15 +11,15 @@ any false match is 4e-7; 110 MB a million), afterwards 16 bytes and an id for ea
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 
 from vlit.assess.hygiene.lookup import Lookup
 from vlit.assess.indicator import Indicator, NoConfig
+from vlit.assess.seen import Part, Seen
 from vlit.data.sample import Sample
-from vlit.data.scene import Scene
 from vlit.data.score import Score
 from vlit.data.seeds import hash64
 
@@ -35,10 +35,10 @@ class ExactDuplicate(Indicator[NoConfig]):
         """Collect hashes of all samples."""
         return _Pass()
 
-    def score(self, samples: Sequence[Sample], scenes: Mapping[str, Scene], state: Lookup) -> Iterator[Score]:
+    def score(self, part: Part, state: Lookup) -> Iterator[Score]:
         """Look up each sample among the repeated ones."""
-        found = state.find([hash64(s.id) for s in samples])
-        for sample, repeats in zip(samples, found, strict=True):
+        found = state.find([hash64(s.id) for s in part.samples])
+        for sample, repeats in zip(part.samples, found, strict=True):
             if repeats is None:
                 yield self.of(sample, 0.0)
             else:
@@ -54,7 +54,7 @@ class _Pass:
         self._hashes.append(content_hash(sample))
         self._ids.append(sample.id)
 
-    def state(self) -> Lookup:
+    def state(self, seen: Seen) -> Lookup:
         """Repeated samples: hash of the id -> (how many came before, the first one's id)."""
         hashes = np.frombuffer(self._hashes, dtype=np.uint64) if self._hashes else np.zeros(0, np.uint64)
         order = np.argsort(hashes, kind="stable")

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -29,8 +29,8 @@ import pydantic
 
 from vlit.assess.hygiene.lookup import Lookup
 from vlit.assess.indicator import Indicator
+from vlit.assess.seen import Part, Seen
 from vlit.data.sample import Sample
-from vlit.data.scene import Scene
 from vlit.data.score import Score
 from vlit.data.seeds import draw, hash64
 from vlit.language.tokens import words
@@ -71,11 +71,11 @@ class NearDuplicate(Indicator[NearDuplicateConfig]):
         """Collect signatures of all long responses."""
         return _Pass(self.config)
 
-    def score(self, samples: Sequence[Sample], scenes: Mapping[str, Scene], state: Matches) -> Iterator[Score]:
+    def score(self, part: Part, state: Matches) -> Iterator[Score]:
         """Look each response up among those that have a like one."""
-        texts = [response_words(sample) for sample in samples]
+        texts = [response_words(sample) for sample in part.samples]
         keys = [text_hash(tokens) for tokens in texts]
-        found = zip(samples, texts, state.first.find(keys), state.similar.find(keys), strict=True)
+        found = zip(part.samples, texts, state.first.find(keys), state.similar.find(keys), strict=True)
         for sample, tokens, first, similar in found:
             if len(tokens) < self.config.min_words:
                 yield self.of(sample, None, f"the response has fewer than {self.config.min_words} words")
@@ -118,7 +118,7 @@ class _Pass:
             self._signatures.append(signatures(self._waiting))
             self._waiting = []
 
-    def state(self) -> Matches:
+    def state(self, seen: Seen) -> Matches:
         self._flush()
         best, other = closest(self._stacked())
         keys = np.fromiter(self._index, np.uint64, len(self._index))

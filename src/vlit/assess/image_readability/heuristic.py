@@ -15,7 +15,7 @@ picture is of.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,9 +23,9 @@ import numpy.typing as npt
 import PIL.Image as PILImage
 
 from vlit.assess.indicator import Indicator, Need, NoConfig
+from vlit.assess.seen import Part
 from vlit.data.images import ImageProblem, open_rgb
-from vlit.data.sample import Sample
-from vlit.data.scene import Image, Scene
+from vlit.data.scene import Image
 from vlit.data.score import Score
 
 _WORKING_SIDE = 384
@@ -40,10 +40,10 @@ class ImageReadability(Indicator[NoConfig]):
     direction = "higher is better"
     needs: ClassVar[tuple[Need, ...]] = ("images",)
 
-    def score(self, samples: Sequence[Sample], scenes: Mapping[str, Scene], state: Any) -> Iterator[Score]:
+    def score(self, part: Part, state: Any) -> Iterator[Score]:
         """Measure each image of the part once."""
         known: dict[str, tuple[float | None, str]] = {}
-        for sample in samples:
+        for sample in part.samples:
             for image in sample.images:
                 if image.uri not in known:
                     known[image.uri] = _measured(image)

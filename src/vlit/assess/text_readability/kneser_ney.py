@@ -22,20 +22,19 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-import orjson
 import pydantic
 
 from vlit.assess.indicator import Indicator
+from vlit.assess.seen import Part, Seen
 from vlit.assess.text_readability.ngrams import BEGIN, END, I64, MAX_VOCABULARY, UNKNOWN, TrigramModel
 from vlit.data.sample import Sample
-from vlit.data.scene import Scene
-from vlit.data.score import Score, SetScore
+from vlit.data.score import Score
 from vlit.data.seeds import hash64
 from vlit.language.tokens import sentences, words
 from vlit.run.stage import Config
@@ -76,10 +75,9 @@ class TextReadability(Indicator[TextReadabilityConfig]):
         """Train the two models."""
         return _Pass(self.config)
 
-    def score(
-        self, samples: Sequence[Sample], scenes: Mapping[str, Scene], state: tuple[Half, Half]
-    ) -> Iterator[Score]:
+    def score(self, part: Part, state: tuple[Half, Half]) -> Iterator[Score]:
         """Ask the model of the other half, for all samples of the part at once."""
+        samples = part.samples
         texts = [tokens_of(s) for s in samples]
         side = [_half(s.id) for s in samples]
         means: list[tuple[float, int] | None] = [None] * len(samples)
@@ -97,16 +95,6 @@ class TextReadability(Indicator[TextReadabilityConfig]):
                 yield self.of(sample, None, "the sample has no text")
             else:
                 yield self.of(sample, None, f"too few samples to learn from: {state[1 - half].samples}")
-
-    def summarise(self, scores: Iterable[Score]) -> SetScore | None:
-        """Mean over the samples that have a value."""
-        values = [s.value for s in scores if s.value is not None]
-        detail = {
-            "mean of": "exp(mean log P per token), interpolated Kneser-Ney trigrams, two-fold",
-            "trained on at most": f"{self.config.train_samples:,} samples",
-        }
-        mean = math.fsum(values) / len(values) if values else None
-        return SetScore(indicator=self.name, value=mean, n=len(values), detail=orjson.dumps(detail).decode())
 
 
 class _Pass:
@@ -126,7 +114,7 @@ class _Pass:
         elif entry > heap[0]:
             heapq.heapreplace(heap, entry)
 
-    def state(self) -> tuple[Half, Half]:
+    def state(self, seen: Seen) -> tuple[Half, Half]:
         first, second = (self._train(heap) for heap in self._kept)
         return first, second
 
