@@ -14,22 +14,21 @@ if TYPE_CHECKING:
 class Looks(Row, frozen=True, kw_only=True):
     """What was measured of the pixels of one photo; ``vlit.assess.pictures`` says how.
 
-    Luminance is 0 to 255. Where nothing else is said, the photo was measured with its longest side at 384 pixels.
+    Luminance is 0 to 255. Where nothing else is said, the longest side was brought to 384 pixels before. A
+    measure is ``None`` where the photo is too small for it.
     """
 
     width: float  #: pixels as displayed
     height: float
     sharpness: float  #: variance of the Laplacian of luminance
-    focus: float  #: 0 to 1, how much fine detail the sharpest parts have, whatever their contrast
+    focus: float | None  #: fine over coarse detail where there is most, whatever the contrast; 0.1 is blurred
     brightness: float  #: mean luminance
     contrast: float  #: standard deviation of luminance
     dark: float  #: share of pixels with a luminance below 5
     bright: float  #: share of pixels with a luminance above 250
-    noise: float  #: standard deviation of the noise, in luminance
-    blockiness: (
-        float  #: how much more the luminance changes across the 8 x 8 grid of JPEG than beside it; 0 none
-    )
-    unnatural: float  #: distance of its local statistics from those of the reference photos
+    noise: float | None  #: standard deviation of the noise, in luminance
+    blockiness: float | None  #: how far the 8 x 8 grid of JPEG stands out of the luminance; 0 not at all
+    unnatural: float | None  #: distance of its local statistics from those of the reference photos
     colourfulness: float  #: Hasler and Süsstrunk 2003; 0 grey, above 80 vivid
     entropy: float  #: of luminance, bits, 0 to 8
     edges: float  #: share of pixels that lie on an edge
@@ -39,16 +38,14 @@ class Looks(Row, frozen=True, kw_only=True):
 
 
 class Picture(Row, frozen=True, kw_only=True):
-    """One photo as it was looked at: measures and vectors, or why it could not be opened."""
+    """One photo as it was looked at: measures and vectors, or the problem why it could not be opened."""
 
     uri: str
     problem: str | None = None
     looks: Looks | None = None
     hash: str | None = None  #: perceptual hash, hexadecimal
-    descriptor: bytes = (
-        b""  #: float16, little-endian, unit length: colours and gradients; empty where there is none
-    )
-    vector: bytes = b""  #: float16, little-endian: embedding by a vision model; empty where there is none
+    descriptor: bytes = b""  #: colours and gradients, unit length; float16, little-endian; empty for none
+    vector: bytes = b""  #: embedding by a vision model; float16, little-endian; empty for none
 
 
 def packed(vector: npt.ArrayLike) -> bytes:
