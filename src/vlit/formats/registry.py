@@ -15,6 +15,7 @@ FORMATS = Registry(
         "llava": "vlit.formats.llava:LLAVA",
         "svit": "vlit.formats.svit:SVIT",
         "mimicit": "vlit.formats.mimicit:MIMICIT",
+        "chat": "vlit.formats.chat:CHAT",
     },
 )
 
