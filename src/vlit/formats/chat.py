@@ -73,9 +73,9 @@ def _found(path: Path) -> Iterator[Found]:
         return
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            raw: Raw = line.removeprefix(b"\xef\xbb\xbf")
+            text: Raw = line.removeprefix(b"\xef\xbb\xbf")
             if line.strip():
-                yield Found(f"line {number}", raw, partial(object_of, raw))
+                yield Found(f"line {number}", text, partial(object_of, text))
 
 
 def _is_array(path: Path) -> bool:

@@ -10,6 +10,7 @@ from vlit.formats.registry import FORMATS
 
 _HEAD = 65_536
 _SUFFIXES = (".json", ".jsonl")
+_TURNS = re.compile(r'"(messages|conversations|output|answer|response|caption)"\s*:')
 
 
 def recognise(path: Path) -> tuple[Path, str]:
@@ -51,9 +52,7 @@ def _format(file: Path, head: str) -> str:
         return "svit"
     if head.startswith("[") and re.search(r'"from"\s*:', head):
         return "llava"
-    if head.startswith(("[", "{")) and re.search(
-        r'"(messages|conversations|output|answer|response|caption)"\s*:', head
-    ):
+    if head.startswith(("[", "{")) and _TURNS.search(head):
         return "chat"
     raise VlitError(
         "the layout of this file is not known",
