@@ -41,7 +41,7 @@ _STOPS = ".!?…:;。！？．؟।॥"
 class TruncatedAnswerConfig(Config):
     """When a missing full stop counts."""
 
-    min_words: int = pydantic.Field(default=12, ge=1)  #: short answers and captions often have none
+    min_words: int = pydantic.Field(default=16, ge=1)  #: short answers and captions often have none
 
 
 class TruncatedAnswer(Indicator[TruncatedAnswerConfig]):
