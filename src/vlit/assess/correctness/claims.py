@@ -288,6 +288,17 @@ class _Sentence:
         return True
 
 
+def is_plain_word(word: str, *, asking: bool = False) -> bool:
+    """Whether a word in lower case says no more of things than that, or how many, are in the picture.
+
+    Args:
+        word: In lower case.
+        asking: It stands in a question, where "how" and "please" say nothing either.
+    """
+    plain = word in _NEUTRAL or word in _EXISTENCE or word in _ARTICLES or value_of(word) is not None
+    return plain or (asking and word in _ASKING)
+
+
 def value_of(word: str) -> int | None:
     """The number that a word or up to three digits stand for."""
     if word.isdecimal() and len(word) <= 3:

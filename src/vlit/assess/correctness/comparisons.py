@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vlit.assess.correctness.answers import YES_NO, Question
-from vlit.assess.correctness.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, contradicted
+from vlit.assess.correctness.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, about, contradicted
 from vlit.language.mentions import Mention
 
 _MORE, _FEWER = re.compile(r"\bmore\s*$", re.IGNORECASE), re.compile(r"\bfewer\s*$", re.IGNORECASE)
@@ -24,11 +24,12 @@ def judge_comparisons(
 ) -> Iterator[Judgement]:
     """Judge the comparisons of an answer, or of a question that is answered by a bare yes or no."""
     for more, fewer in _compared(answer, mentions):
-        yield _judge(facts, more, fewer, True)
+        yield about("comparison", answer.strip(), _judge(facts, more, fewer, True))
     yes_no = YES_NO.match(answer)
     if yes_no and not mentions:
         for more, fewer in _compared(question.text, question.mentions):
-            yield _judge(facts, more, fewer, yes_no[1].lower().startswith("y"))
+            found = _judge(facts, more, fewer, yes_no[1].lower().startswith("y"))
+            yield about("comparison", answer.strip(), found)
 
 
 def _compared(text: str, mentions: Sequence[Mention]) -> Iterator[tuple[Mention, Mention]]:

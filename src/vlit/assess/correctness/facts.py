@@ -25,6 +25,8 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
 
     outcome: Outcome
     reason: str = ""
+    kind: str = ""  #: what is claimed: "present", "count", "attribute" ...
+    said: str = ""  #: the claim in words
 
 
 SUPPORTED, UNVERIFIABLE = Judgement("supported"), Judgement("unverifiable")
@@ -33,6 +35,11 @@ SUPPORTED, UNVERIFIABLE = Judgement("supported"), Judgement("unverifiable")
 def contradicted(reason: str) -> Judgement:
     """A claim that the annotations speak against."""
     return Judgement("contradicted", reason)
+
+
+def about(kind: str, said: str, judgement: Judgement) -> Judgement:
+    """The judgement with the claim that it is of."""
+    return msgspec.structs.replace(judgement, kind=kind, said=said)
 
 
 class Facts:
@@ -52,6 +59,8 @@ class Facts:
         self.there = set(self.objects)
         self.perhaps: set[str] = set()  # named by a text that may mean something else, or that asks
         self.said: dict[tuple[str, str], set[int]] = defaultdict(set)  # (label, word) -> numbers in captions
+        self._texts: dict[str, list[str]] | None = None
+        self._predicates: dict[tuple[str, str], list[str]] | None = None
         self._read_texts()
 
     def _read_texts(self) -> None:
@@ -68,6 +77,30 @@ class Facts:
             for text in (question.text, *question.choices, *(a.text for a in question.answers if a.count > 1)):
                 self.perhaps.update(m.label for m in find(text))
 
+    def texts_about(self, label: str) -> list[str]:
+        """Captions, phrases of regions, and questions with answers, of those that name a label."""
+        if self._texts is None:
+            self._texts = defaultdict(list)
+            asked = (" ".join((q.text, *(a.text for a in q.answers))) for q in self.scene.questions)
+            for text in (
+                *(c.text for c in self.scene.captions),
+                *(r.phrase for r in self.scene.regions),
+                *asked,
+            ):
+                for named in {m.label for m in self.lexicon.find(text)}:
+                    self._texts[named].append(text)
+        return self._texts.get(label, [])
+
+    def predicates(self, subject: str, object: str) -> list[str]:
+        """What annotators wrote down between objects of two labels."""
+        if self._predicates is None:
+            self._predicates = defaultdict(list)
+            labels = {o.id: o.label for o in self.scene.objects}
+            for r in self.scene.relations:
+                if r.subject in labels and r.object in labels:
+                    self._predicates[labels[r.subject], labels[r.object]].append(r.predicate)
+        return self._predicates.get((subject, object), [])
+
     def exact(self, label: str) -> int | None:
         """The number of objects of a label where it can be told."""
         if (
@@ -77,6 +110,11 @@ class Facts:
         ):
             return None
         return len(self.objects.get(label, ()))
+
+    def only(self, label: str) -> Object | None:
+        """The one object of a label, where the annotations show that there is no other."""
+        found = self.objects.get(label, [])
+        return found[0] if len(found) == 1 and self.exact(label) == 1 else None
 
     def is_absent(self, label: str) -> bool:
         """Whether the label is known not to be in the picture."""

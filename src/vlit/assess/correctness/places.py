@@ -1,9 +1,7 @@
-"""Claims about places: boxes written with a label, "to the left of", "in the upper right of the image".
+"""Claims about places: "to the left of", "in the upper right of the image", "in the center".
 
-Boxes: four numbers in brackets beside one label, in the answer or its question, must overlap an object of
-that label with an intersection over union of at least 0.5. Texts give fractions of the image or of the padded
-square; either may fit. Sides and corners are judged by the centres of boxes where only one object of the
-label is there, with a margin of a tenth of the image: what is nearly in the middle is neither left nor right.
+Judged by the centres of boxes where only one object of the label is there, with a margin of a tenth of the
+image: what is nearly in the middle is neither left nor right.
 """
 
 from __future__ import annotations
@@ -13,9 +11,7 @@ import re
 from collections.abc import Iterator
 
 from vlit.assess.correctness.answers import YES_NO, Question, chosen
-from vlit.assess.correctness.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, contradicted
-from vlit.data.boxes import find_boxes, format_box, from_normalised, from_padded_square
-from vlit.data.scene import Object
+from vlit.assess.correctness.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, about, contradicted
 from vlit.language.mentions import Mention
 
 _SIDE_OF = re.compile(
@@ -40,22 +36,23 @@ _RELATIVE = re.compile(
     re.IGNORECASE,
 )
 _OTHER = {"left": "right", "right": "left"}
-_MARGIN, _OVERLAP, _SLACK = 0.1, 0.5, 0.01
+_MARGIN = 0.1
+_OUTSIDE = 0.35  #: a thing centred further from the middle of the image is not "in the center"
 
 
 def judge_places(facts: Facts, question: Question, answer: str, mentions: list[Mention]) -> Iterator[Judgement]:
-    """Judge the boxes and places of an answer; ``mentions`` are those of the answer."""
-    yield from _boxes(facts, question, answer, mentions)
+    """Judge the places of an answer; ``mentions`` are those of the answer."""
     yield from _short(facts, question, answer, mentions)
     plain = [m for m in mentions if m.relation != "broader" and not m.plural]
     for a, b in itertools.pairwise(plain):
         side = _SIDE_OF.fullmatch(answer, a.end, b.start)
         if side:
-            yield _side(facts, a, b, side[1].lower())
+            said = answer[a.start : b.end]
+            yield about("side", said, judge_side(facts, a, b, side[1].lower()))
     for place in _PLACE.finditer(answer):
         subject = _subject(answer, place, plain)
         if subject is not None:
-            yield _place(facts, subject, place[1].lower())
+            yield about("place", f"{subject.text} {place.group()}", _place(facts, subject, place[1].lower()))
 
 
 def _short(facts: Facts, question: Question, answer: str, mentions: list[Mention]) -> Iterator[Judgement]:
@@ -66,49 +63,18 @@ def _short(facts: Facts, question: Question, answer: str, mentions: list[Mention
     if len(asked) == 1 and alone and not mentions:
         place = _SHORT_PLACE.fullmatch(said)
         if place:
-            yield _place(facts, asked[0], place[1].lower())
+            yield about("place", said, _place(facts, asked[0], place[1].lower()))
     yes_no = YES_NO.match(said)
     if len(asked) == 2 and not mentions and yes_no:
         side = _SIDE_OF.fullmatch(question.text, asked[0].end, asked[1].start)
         if side and not re.search(r"\bor\b|\bnot\b|n't\b", side.group()):
             true_side = side[1].lower() if yes_no[1].lower().startswith("y") else _OTHER[side[1].lower()]
-            yield _side(facts, asked[0], asked[1], true_side)
+            yield about("side", said, judge_side(facts, asked[0], asked[1], true_side))
 
 
-def _boxes(facts: Facts, question: Question, answer: str, mentions: list[Mention]) -> Iterator[Judgement]:
-    said = find_boxes(answer)
-    boxes = said or find_boxes(question.text)
-    if len(boxes) != 1:
-        return
-    named = mentions or list(question.mentions) if said else mentions
-    labels = {m.label for m in named if m.relation != "broader"}
-    if len(labels) == 1:
-        yield _box(facts, labels.pop(), boxes[0])
-
-
-def _box(facts: Facts, label: str, values: tuple[float, float, float, float]) -> Judgement:
-    found = facts.objects.get(label, [])
-    if not found or any(o.crowd for o in found):
-        return UNVERIFIABLE
-    shown = format_box(values)
-    if min(values) < -_SLACK or max(values) > 1 + _SLACK:
-        return contradicted(f"gives the box {shown} for {label!r}; it is not inside the image")
-    size = facts.scene.image.width, facts.scene.image.height
-    readings = (from_normalised(values, *size), from_padded_square(values, *size))
-    if any(o.box.iou(box) >= _OVERLAP for o in found for box in readings):
-        return SUPPORTED
-    if label not in facts.searched:
-        return UNVERIFIABLE
-    return contradicted(f"gives the box {shown} for {label!r}; no {label} of the annotations is there")
-
-
-def _only(facts: Facts, mention: Mention) -> Object | None:
-    found = facts.objects.get(mention.label, [])
-    return found[0] if len(found) == 1 and facts.exact(mention.label) == 1 else None
-
-
-def _side(facts: Facts, a: Mention, b: Mention, side: str) -> Judgement:
-    first, second = _only(facts, a), _only(facts, b)
+def judge_side(facts: Facts, a: Mention, b: Mention, side: str) -> Judgement:
+    """Whether the only ``a`` is to the ``side`` ("left" or "right") of the only ``b``."""
+    first, second = facts.only(a.label), facts.only(b.label)
     if first is None or second is None or a.label == b.label:
         return UNVERIFIABLE
     apart = (second.box.center[0] - first.box.center[0]) / facts.scene.image.width
@@ -133,21 +99,20 @@ def _subject(answer: str, place: re.Match[str], mentions: list[Mention]) -> Ment
 
 
 def _place(facts: Facts, subject: Mention, place: str) -> Judgement:
-    found = _only(facts, subject)
+    found = facts.only(subject.label)
     if found is None:
         return UNVERIFIABLE
     x, y = found.box.center
     across, down = x / facts.scene.image.width - 0.5, y / facts.scene.image.height - 0.5
-    wrong = (
-        ("left" in place and across > _MARGIN)
-        or ("right" in place and across < -_MARGIN)
-        or (("top" in place or "upper" in place) and down > _MARGIN)
-        or (("bottom" in place or "lower" in place) and down < -_MARGIN)
-    )
-    where = f"{x / facts.scene.image.width:.0%} across and {y / facts.scene.image.height:.0%} down"
-    name = " ".join(place.split())
-    return (
-        contradicted(f"puts the {subject.text} in the {name}; its box is centred {where}")
-        if wrong
-        else SUPPORTED
-    )
+    away = [
+        -across if "right" in place else across if "left" in place else 0.0,
+        -down if "bottom" in place or "lower" in place else down if "top" in place or "upper" in place else 0.0,
+    ]
+    if "cent" in place:
+        free = [d for d, said in zip((across, down), away, strict=True) if said == 0.0]
+        away += [abs(d) - _OUTSIDE + _MARGIN for d in free]
+    if max(away) > _MARGIN:
+        where = f"{x / facts.scene.image.width:.0%} across and {y / facts.scene.image.height:.0%} down"
+        name = " ".join(place.split())
+        return contradicted(f"puts the {subject.text} in the {name}; its box is centred {where}")
+    return SUPPORTED
