@@ -12,7 +12,7 @@ help:            ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
 
 .venv/.core: $(LOCK)
-	@echo "setting up .venv (once)"; scripts/setup.sh && touch $@
+	@echo "setting up .venv (once)"; scripts/setup.sh assess && touch $@
 .venv/.dev: $(LOCK)
 	@echo "setting up .venv for development (once)"; scripts/setup.sh dev && touch .venv/.core $@
 

@@ -49,7 +49,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 # uv does not read pip's configuration: hand a local wheel folder on where there is one.
 links="$("$python" -m pip config get global.find-links 2>/dev/null || true)"
 if [ -n "$links" ]; then export UV_FIND_LINKS="${UV_FIND_LINKS:-$links}"; fi
-case ",${1:-}," in *,dev,* | *,tune,*)
+case ",${1:-}," in *,dev,* | *,tune,* | *,assess,*)
   # torch for Linux brings gigabytes of CUDA; without an NVIDIA GPU its CPU build does, from disk or from PyTorch's index.
   if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null && ! ls "${links:-.}"/torch-*.whl >/dev/null 2>&1; then
     echo "no NVIDIA GPU here: torch is taken in its CPU build" >&2
