@@ -59,10 +59,9 @@ def judge_sample(sample: Sample, scenes: Mapping[str, Scene], known: dict[str, F
         known: What was read of scenes before; samples of the same scene are judged faster with it.
     """
     known = {} if known is None else known
-    ids = dict.fromkeys(sample.provenance.scenes)
-    scene = scenes.get(next(iter(ids))) if len(ids) == 1 else None
+    scene, why = scene_of(sample, scenes)
     if scene is None:
-        return Judged("open", (), reason=_why_no_scene(sample, len(ids)))
+        return Judged("open", (), reason=why)
     if scene.id not in known:
         known[scene.id] = Facts(scene)
     facts = known[scene.id]
@@ -81,12 +80,17 @@ def judge_sample(sample: Sample, scenes: Mapping[str, Scene], known: dict[str, F
     return Judged(verdict, tuple(claims), tuple(dict.fromkeys(unread)))
 
 
-def _why_no_scene(sample: Sample, scenes: int) -> str:
+def scene_of(sample: Sample, scenes: Mapping[str, Scene]) -> tuple[Scene | None, str]:
+    """The one scene that a sample shows, or ``None`` and why there is none."""
+    ids = dict.fromkeys(sample.provenance.scenes)
+    scene = scenes.get(next(iter(ids))) if len(ids) == 1 else None
+    if scene is not None:
+        return scene, ""
     if not sample.images:
-        return "the sample has no image"
-    if scenes > 1:
-        return "several images: it is not clear which one a claim is about"
-    return "no annotations are known for its image"
+        return None, "the sample has no image"
+    if len(ids) > 1:
+        return None, "several images: it is not clear which one a claim is about"
+    return None, "no annotations are known for its image"
 
 
 def exchanges(sample: Sample, facts: Facts) -> Iterator[tuple[Question, str, Mention | None]]:
