@@ -5,8 +5,8 @@
 
 The sentences are those of the docstrings in this environment's packages, one a document; the words are their
 tokens without stop words and marks. Ours starts from lists of token ids and builds the graph too; karateclub's
-time starts with the finished graph. Both end with the Louvain communities of the persona graph. The script stops
-when the personas or their components are not as many as the peer's.
+time starts with the finished graph. Both end with the Louvain communities of the persona graph. The script
+stops when the personas or their components are not as many as the peer's.
 
 karateclub 1.3.3 does not install on Python 3.11. It lies in an environment of its own, without vlit, under
 $VLIT_PEERS (by default ~/.cache/vlit-peers):
@@ -14,8 +14,8 @@ $VLIT_PEERS (by default ~/.cache/vlit-peers):
     cd $VLIT_PEERS && python3.9 -m venv ego && ego/bin/pip install karateclub
 
 Its ``fit`` first gives every vertex an edge to itself. That puts each vertex into its own ego-net, which joins
-all of it: Zachary's club then has 34 personas, one for each member, in place of 56. The peer is measured without
-that line, so that it runs the algorithm as published and both do the same work.
+all of it: Zachary's club then has 34 personas, one for each member, in place of 56. The peer is measured
+without that line, so that it runs the algorithm as published and both do the same work.
 """
 
 from __future__ import annotations
