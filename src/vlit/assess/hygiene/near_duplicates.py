@@ -39,8 +39,9 @@ from vlit.run.stage import Config
 U64: TypeAlias = npt.NDArray[np.uint64]
 U32: TypeAlias = npt.NDArray[np.uint32]
 
-_VALUES, _BANDS, _NEIGHBOURS, _BATCH = 64, 16, 4, 2048
-_ROWS = _VALUES // _BANDS
+BANDS = 16
+_VALUES, _NEIGHBOURS, _BATCH = 64, 4, 2048
+_ROWS = _VALUES // BANDS
 _MERSENNE = np.uint64((1 << 61) - 1)
 
 
@@ -187,9 +188,9 @@ def closest(signature: U32) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int
     best, other = np.zeros(n, np.float32), np.full(n, -1, np.int64)
     if not n:
         return best, other
-    for band in range(_BANDS):
+    for band in range(BANDS):
         # Bands that are unequal and have equal keys all the same do no harm: signatures are compared whole.
-        keys = _mixed(signature[:, band * _ROWS : (band + 1) * _ROWS])
+        keys = band_keys(signature, band)
         order = np.argsort(keys, kind="stable")  # within a group rows stay in their order
         ranked = keys[order]
         begins = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
@@ -201,10 +202,11 @@ def closest(signature: U32) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int
     return best, other
 
 
-def _mixed(columns: U32) -> U64:
-    """One 64-bit key for the values of each row."""
+def band_keys(signature: U32, band: int) -> U64:
+    """One 64-bit key for the values of each row in a band, 0 to ``BANDS`` - 1."""
+    columns = signature[:, band * _ROWS : (band + 1) * _ROWS]
     keys = columns[:, 0].astype(np.uint64)
-    for i in range(1, columns.shape[1]):
+    for i in range(1, _ROWS):
         keys = keys * np.uint64(0x9E3779B97F4A7C15) ^ columns[:, i]
     return keys
 
