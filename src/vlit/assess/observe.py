@@ -45,7 +45,7 @@ class ObserveConfig(Config):
     )
     pictures: bool = pydantic.Field(True, description="whether the photos are looked at")
     vision: str | None = pydantic.Field(
-        "none", description="vision model for vectors of the photos: a hub id or a folder of CLIP or SigLIP"
+        None, description="vision model for vectors of the photos: a hub id or a folder of CLIP or SigLIP"
     )
     device: str = pydantic.Field("auto", description="cpu, cuda, cuda:1 ... of the models")
     batch_size: int | None = pydantic.Field(

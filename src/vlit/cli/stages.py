@@ -1,4 +1,4 @@
-"""``vlit assess | select | export | report``: one stage in an existing run folder."""
+"""``vlit select | export | report``: one stage in an existing run folder."""
 
 from __future__ import annotations
 
@@ -20,11 +20,6 @@ def _stage_command(stage: str, help: str, example: str) -> click.Command:
     return command
 
 
-assess = _stage_command(
-    "assess",
-    "Score the samples of the run folder RUN with all indicators that need no weights.",
-    "vlit assess runs/mine",
-)
 select = _stage_command(
     "select",
     "Judge the samples of the run folder RUN by gates on their scores and by caps per task.",

@@ -63,6 +63,12 @@ def commonest(rows: Iterable[Quarantined], limit: int = 3) -> str:
     return "; ".join(f"{n:,} x {why} (e.g. {examples[why].value or examples[why].file})" for why, n in top)
 
 
+def commonest_reason(scores: Iterable[Score]) -> str:
+    """The most frequent reason of the scores that have no value, without what differs from sample to sample."""
+    counts = Counter((s.reason or "").rpartition(": ")[2] for s in scores if s.value is None)
+    return min(counts, key=lambda reason: (-counts[reason], reason)) if counts else ""
+
+
 def shown(value: object, limit: int = 120) -> str:
     """A value as one short line, for quarantine rows and error messages."""
     text = value if isinstance(value, str) else repr(value)
