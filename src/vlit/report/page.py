@@ -15,10 +15,11 @@ from markupsafe import Markup
 from vlit.data.sample import IMAGE_TOKEN, strip_image_tokens
 from vlit.report.boxes import drawn
 from vlit.report.charts import histogram, percent, plural, rule_words, short, task_bars, words
-from vlit.report.distributions import Distribution, SetRow
+from vlit.report.distributions import Distribution
 from vlit.report.ingredients import Ingredients
 from vlit.report.payload import as_script
 from vlit.report.photos import Photo
+from vlit.report.principles import PrincipleRow
 from vlit.report.quarantine import Quarantine
 from vlit.report.recipe import Origin
 from vlit.report.shown import Gathered, Shown
@@ -43,7 +44,7 @@ class Content:
     totals: Totals
     ingredients: Ingredients = field(default_factory=Ingredients)
     distributions: Sequence[Distribution] = ()
-    set_rows: Sequence[SetRow] = ()
+    principles: Sequence[PrincipleRow] = ()
     gathered: Gathered = field(default_factory=Gathered)
     kept_examples: Sequence[Shown] = ()
     dropped_examples: Sequence[Shown] = ()

@@ -13,11 +13,12 @@ from vlit.data.scene import Image
 from vlit.data.seeds import draw
 from vlit.data.store import atomic
 from vlit.report.choose import Choice, choose, in_turn
-from vlit.report.distributions import distributions, set_rows
+from vlit.report.distributions import distributions
 from vlit.report.ingredients import ingredients
 from vlit.report.page import Content, render
 from vlit.report.payload import payload
 from vlit.report.photos import embed
+from vlit.report.principles import principles
 from vlit.report.quarantine import quarantine
 from vlit.report.recipe import origin
 from vlit.report.shown import Shown, gather
@@ -100,7 +101,7 @@ def content(run: RunFolder, config: ReportConfig) -> Content:
         totals=totals(run),
         ingredients=ingredients(run),
         distributions=scores,
-        set_rows=set_rows(run),
+        principles=principles(run),
         gathered=gathered,
         kept_examples=[by_id[name] for name in kept],
         dropped_examples=[by_id[name] for name in dropped],
