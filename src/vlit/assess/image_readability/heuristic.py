@@ -1,52 +1,53 @@
-"""Image readability: is the picture sharp, well exposed and large enough to be read?
+"""Image readability: is the picture sharp, well exposed, clean and large enough to be read?
 
-Three parts, each 0 to 1, monotone and smooth; the value is their geometric mean:
+The value is the product of six parts, each 1 where nothing is wrong and 1/2 at a half-way point ``h``. With
+``up(x, h, k) = x^k / (x^k + h^k)`` and ``down = 1 - up``:
 
-    sharpness  v / (v + 100), v = variance of the 4-neighbour Laplacian of luminance (0..255)
-    exposure   (1 - share of pixels below 5 or above 250) * c / (c + 20), c = standard deviation of luminance
-    size       p / (p + 224 * 224), p = pixels of the image as displayed
+    sharpness   up(focus, 0.2, 4)
+    exposure    sqrt(1 - dark - bright) up(contrast, 15, 3) up(min(brightness, 255 - brightness), 15, 2)
+    size        up(sqrt(width height), 150, 4)
+    noise       down(noise, 6, 3)
+    blocks      down(blockiness, 0.7, 2)
+    nature      1/2 + 1/2 down(unnatural, 8, 4)
 
-Luminance is Rec. 601. Sharpness and exposure are measured with the longest side at 384 pixels, so that
-resolution enters through ``size`` alone; smaller images are not enlarged. The half-way constants are ours:
-100 is a soft photo, 20 a flat one, 224 the smallest input of common vision towers. Limits: noise looks sharp,
-a clear sky and a night scene look blurred and badly exposed; it does not see compression, tilt or what the
-picture is of.
+``vlit.assess.pictures`` says how these are measured. So one bad part is enough for a low value, and the reason
+names all parts. ``nature`` alone does not condemn a picture, for its reference is small. The half-way points
+are ours, set on the 44 photos that ship with vlit and on damaged copies of them. A part that a photo is too
+small for is left out; its size is then nearly 0 already.
+
+The review takes MANIQA, a network whose weights may not be used freely. Limits: a photo that is soft, dark or
+grainy on purpose has a low value; noise in a photo without any smooth place is overrated; motion blur in one
+direction is seen only half; a page of text on white counts as overexposed and noisy; it does not see tilt,
+glare, or what the picture is of.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-import PIL.Image as PILImage
-
 from vlit.assess.indicator import Indicator, Need, NoConfig
 from vlit.assess.seen import Part
-from vlit.data.images import ImageProblem, open_rgb
-from vlit.data.scene import Image
+from vlit.data.picture import Looks, Picture
 from vlit.data.score import Score
-
-_WORKING_SIDE = 384
-_SOFT, _FLAT, _SMALL = 100.0, 20.0, 224.0 * 224.0
 
 
 class ImageReadability(Indicator[NoConfig]):
-    """Geometric mean of sharpness, exposure and size; the lowest of the images where there are several."""
+    """Product of sharpness, exposure, size, noise, blocks and nature; the lowest of several images."""
 
     name: ClassVar[str] = "image_readability"
     principle = "image readability"
     direction = "higher is better"
-    needs: ClassVar[tuple[Need, ...]] = ("images",)
+    needs: ClassVar[tuple[Need, ...]] = ("pictures",)
 
     def score(self, part: Part, state: Any) -> Iterator[Score]:
-        """Measure each image of the part once."""
+        """Judge each photo of the part once."""
         known: dict[str, tuple[float | None, str]] = {}
         for sample in part.samples:
             for image in sample.images:
                 if image.uri not in known:
-                    known[image.uri] = _measured(image)
+                    known[image.uri] = _judged(image.uri, part.pictures.get(image.uri))
             found = [known[image.uri] for image in sample.images]
             if not found:
                 yield self.of(sample, None, "the sample has no image")
@@ -55,41 +56,30 @@ class ImageReadability(Indicator[NoConfig]):
             yield self.of(sample, value, reason)
 
 
-def _measured(image: Image) -> tuple[float | None, str]:
-    try:
-        parts = readability(open_rgb(image))
-    except ImageProblem as problem:
-        return None, f"{image.uri}: {problem}"
-    value = float(np.prod(list(parts.values())) ** (1 / len(parts)))
-    return value, ", ".join(f"{name} {part:.2f}" for name, part in parts.items())
+def _judged(uri: str, picture: Picture | None) -> tuple[float | None, str]:
+    if picture is None or picture.looks is None:
+        why = picture.problem if picture is not None else None
+        return None, f"{uri}: {why or 'it was not looked at'}"
+    parts = readability(picture.looks)
+    return math.prod(parts.values()), ", ".join(f"{name} {part:.2f}" for name, part in parts.items())
 
 
-def readability(picture: PILImage.Image) -> dict[str, float]:
-    """The three parts, each 0 to 1, by name.
-
-    Args:
-        picture: RGB as displayed.
-    """
-    pixels = picture.width * picture.height
-    scale = _WORKING_SIDE / max(picture.size)
-    grey = picture.convert("L")
-    if scale < 1:
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        grey = grey.resize(size, PILImage.Resampling.BOX)
-    luminance = np.asarray(grey, dtype=np.float32)
-    variance, contrast = laplacian_variance(luminance), float(luminance.std())
-    clipped = float(((luminance < 5) | (luminance > 250)).mean())
-    return {
-        "sharpness": variance / (variance + _SOFT),
-        "exposure": (1 - clipped) * contrast / (contrast + _FLAT),
-        "size": pixels / (pixels + _SMALL),
+def readability(looks: Looks) -> dict[str, float]:
+    """The parts by name, each 0 to 1; those that could be measured."""
+    light = min(looks.brightness, 255 - looks.brightness)
+    lit = math.sqrt(max(0.0, 1 - looks.dark - looks.bright))
+    parts = {
+        "sharpness": None if looks.focus is None else _up(looks.focus, 0.2, 4),
+        "exposure": lit * _up(looks.contrast, 15, 3) * _up(light, 15, 2),
+        "size": _up(math.sqrt(looks.width * looks.height), 150, 4),
+        "noise": None if looks.noise is None else 1 - _up(looks.noise, 6, 3),
+        "blocks": None if looks.blockiness is None else 1 - _up(looks.blockiness, 0.7, 2),
+        "nature": None if looks.unnatural is None else 1 - _up(looks.unnatural, 8, 4) / 2,
     }
+    return {name: part for name, part in parts.items() if part is not None}
 
 
-def laplacian_variance(luminance: npt.NDArray[np.float32]) -> float:
-    """Variance of the 4-neighbour Laplacian over inner pixels; 0 for an image without inner pixels."""
-    if min(luminance.shape) < 3:
-        return 0.0
-    inner = luminance[1:-1, 1:-1]
-    around = luminance[:-2, 1:-1] + luminance[2:, 1:-1] + luminance[1:-1, :-2] + luminance[1:-1, 2:]
-    return float((around - 4 * inner).var())
+def _up(x: float, half: float, power: int) -> float:
+    """From 0 at 0 over 1/2 at ``half`` towards 1."""
+    raised = max(0.0, x) ** power
+    return raised / (raised + half**power)

@@ -14,8 +14,8 @@ both covariances (a small photo has fewer patches than features).
 The reference is fitted on the 44 photos that ship with vlit (``scripts/fit_natural_scenes.py``): everyday
 photos of 384 pixels, JPEG of good quality. It is small, and all of one kind: other kinds (drawings, scans,
 night, medical pictures) are far from it without being bad, and so are photos that were resized or compressed
-in another way. Left out of the fit one by one, the 44 have a median of 2.0 and a 95th percentile of 3.1; 54 other
-photos of COCO, read at 640 pixels, have 2.8 and 4.8.
+in another way. Left out of the fit one by one, the 44 have a median of 2.0 and a 95th percentile of 3.1; 54
+other photos of COCO, read at 640 pixels, have 2.8 and 4.8.
 """
 
 from __future__ import annotations
