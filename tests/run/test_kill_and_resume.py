@@ -14,7 +14,17 @@ from pathlib import Path
 
 import pytest
 
-TABLES = ("scenes", "samples", "scores", "set_scores", "verdicts", "selected", "quarantine")
+TABLES = (
+    "scenes",
+    "samples",
+    "pictures",
+    "embeddings",
+    "scores",
+    "set_scores",
+    "verdicts",
+    "selected",
+    "quarantine",
+)
 KILLS = 20
 
 
