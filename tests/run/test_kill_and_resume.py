@@ -15,16 +15,8 @@ from pathlib import Path
 import pytest
 
 TABLES = (
-    "scenes",
-    "samples",
-    "pictures",
-    "embeddings",
-    "scores",
-    "set_scores",
-    "verdicts",
-    "selected",
-    "quarantine",
-)
+    "scenes", "samples", "pictures", "embeddings", "scores", "set_scores", "verdicts", "selected", "quarantine"
+)  # fmt: skip
 KILLS = 20
 
 
