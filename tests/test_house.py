@@ -25,8 +25,8 @@ FLOORS = (
     "data",
 )
 STAGES = {"report", "select", "assess", "generate", "collect", "formats"}
-#: The report names the direction of each indicator, which the registry knows.
-ALLOWED = {("report", "assess")}
+#: The report and the selection ask the registry what each indicator declares: its direction and its principle.
+ALLOWED = {("report", "assess"), ("select", "assess")}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

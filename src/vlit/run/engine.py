@@ -17,7 +17,7 @@ from vlit.data.schema import to_table
 from vlit.data.store import atomic, count_rows, is_sound, part_path, unwritable, write_part
 from vlit.run.executor import run_jobs
 from vlit.run.fingerprint import code_digest, fingerprint
-from vlit.run.folder import TABLES, RunFolder
+from vlit.run.folder import TABLES, RunFolder, kind_of
 from vlit.run.log import RunLog
 from vlit.run.progress import Progress
 from vlit.run.recipe import Recipe
@@ -203,7 +203,7 @@ def _commit(stage: Stage[Any], output: Output, run: RunFolder, key: str, print_:
     for table in stage.writes:
         if table in output.tables or (table == stage.writes[-1] and key != SET_KEY):
             path = part_path(run.folder(table), key, print_)
-            write_part(path, to_table(output.tables.get(table, ()), TABLES[table]))
+            write_part(path, to_table(output.tables.get(table, ()), kind_of(table)))
 
 
 def _is_done(stage: Stage[Any], run: RunFolder, key: str, print_: str) -> bool:

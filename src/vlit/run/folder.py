@@ -32,9 +32,14 @@ TABLES: Mapping[str, type[Row]] = {
 }
 
 
+def kind_of(table: str) -> type[Row]:
+    """The noun that the rows of a table are; a table of a variant has the variant's folder before its name."""
+    return TABLES[table.rpartition("/")[2]]
+
+
 def counted(rows: Mapping[str, int]) -> str:
-    """Rows of tables in words: ``"36 scenes, 2 quarantined"``; empty tables are left out."""
-    return ", ".join(f"{n:,} {_noun(table, n)}" for table, n in rows.items() if n)
+    """Rows of tables in words: ``"36 scenes, 2 quarantined"``; empty tables and those of variants are left out."""
+    return ", ".join(f"{n:,} {_noun(table, n)}" for table, n in rows.items() if n and "/" not in table)
 
 
 def outcome(rows: Mapping[str, int]) -> str:
@@ -96,9 +101,17 @@ class RunFolder:
         """Where the parts of a table lie."""
         return self.path / table
 
+    def variant(self, name: str) -> RunFolder:
+        """The verdicts and the selected samples of a variant of the selection, as if of a run of their own."""
+        return RunFolder(self.path / "variants" / name)
+
+    def variants(self) -> list[str]:
+        """Names of the variants that were selected."""
+        return sorted(p.parent.name for p in self.path.glob("variants/*/selected") if any(p.glob("*.parquet")))
+
     def table(self, name: str) -> Table[Any]:
         """A table of this run; its rows are the noun that ``TABLES`` declares."""
-        return Table(self.folder(name), TABLES[name])
+        return Table(self.folder(name), kind_of(name))
 
     @property
     def scenes(self) -> Table[Scene]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pydantic
 
 from vlit.data.score import Score
 from vlit.run.stage import Config
+from vlit.select.pool import Floats
 
 
 class Gate(Config):
@@ -42,12 +45,13 @@ class Gate(Config):
         """Whether the bounds depend on the set."""
         return self.min_quantile is not None or self.max_quantile is not None
 
-    def resolved(self, values: np.ndarray) -> Gate:
+    def resolved(self, values: Floats) -> Gate:
         """The gate with its quantiles replaced by values of the set.
 
         Args:
-            values: All scores of the indicator, shape (n,), float64.
+            values: All scores of the indicator, shape (n,), float64; NaN where there is none.
         """
+        values = values[~np.isnan(values)]
         low, high = self.min, self.max
         if values.size and self.min_quantile is not None:
             low = float(np.quantile(values, self.min_quantile))
@@ -55,9 +59,17 @@ class Gate(Config):
             high = float(np.quantile(values, self.max_quantile))
         return self.model_copy(update={"min": low, "max": high})
 
+    def passes(self, values: Floats) -> npt.NDArray[np.bool_]:
+        """Which samples pass, shape (n,); ``objection`` tells why not. The gate must be resolved."""
+        missing = np.isnan(values)
+        low = -np.inf if self.min is None else self.min
+        high = np.inf if self.max is None else self.max
+        within = (values >= low) & (values <= high)
+        return np.where(missing, self.missing == "keep", within)
+
     def objection(self, indicator: str, score: Score | None) -> str | None:
         """Why the sample does not pass, or None when it does. The gate must be resolved."""
-        if score is None or score.value is None:
+        if score is None or score.value is None or math.isnan(score.value):
             if self.missing == "keep":
                 return None
             why = f" ({score.reason})" if score and score.reason else ""

@@ -1,26 +1,53 @@
-"""Rules: the gates and caps of a config, made into plain numbers by a pass over the set."""
+"""What decides: the config, and its gates, caps and choice as one fate for each sample of the set."""
 
 from __future__ import annotations
 
-from array import array
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 import pydantic
 
 from vlit.data.score import Score, Verdict
-from vlit.data.seeds import draw
-from vlit.run.stage import Config
+from vlit.run.named import mistake, within
+from vlit.run.stage import Config, Setting
 from vlit.select.gates import Gate, first_objection
+from vlit.select.method import Choice, KeepConfig, Method, balance_asks, choose_balanced
+from vlit.select.pool import Columns, Groups, Pool, Wanted
+from vlit.select.principles import Group
+from vlit.select.registry import SELECTORS
 
-#: A sample as selection sees it: id, task, and its scores by indicator.
-Judged = tuple[str, str, Mapping[str, Score]]
+#: What became of a sample.
+OBJECTED, CAPPED, LEFT, KEPT = range(4)
 
-#: Calling it reads the set once, in order.
-Reader = Callable[[], Iterator[Judged]]
+
+class VariantsConfig(Config):
+    """Further selections from the same set, each into a folder of its own."""
+
+    leave_one_group_out: bool | tuple[Group, ...] = pydantic.Field(
+        False, description="as if usability, diversity, complexity or balance had not been measured"
+    )
+    seeds: int = pydantic.Field(0, ge=0, description="the same selection with so many other draws")
+    baseline: int = pydantic.Field(
+        0,
+        ge=0,
+        description="so many stratified random draws of the same number, from all samples, without gates",
+    )
+    also: dict[str, SelectConfig] = pydantic.Field({}, description="selections of your own by name")
+
+    @pydantic.field_validator("also")
+    @classmethod
+    def _named_and_flat(cls, also: dict[str, SelectConfig]) -> dict[str, SelectConfig]:
+        for name, config in also.items():
+            if not re.fullmatch(r"\w[\w.-]*", name):
+                raise ValueError(f"{name!r} names a folder: letters, digits, '_', '-' and '.', no sign first")
+            if config.variants is not None:
+                raise ValueError(f"{name!r} is a variant itself, and has none")
+        return also
 
 
 class SelectConfig(Config):
@@ -31,58 +58,225 @@ class SelectConfig(Config):
     caps: dict[str, Annotated[int, pydantic.Field(ge=0)]] = pydantic.Field(
         default_factory=dict, description="caps of single tasks"
     )
+    keep: pydantic.SerializeAsAny[KeepConfig] | None = pydantic.Field(
+        default=None, description="exactly so many of those that pass, chosen by a method"
+    )
+    variants: VariantsConfig | None = pydantic.Field(
+        default=None, description="further selections, each into a folder of its own"
+    )
+
+    @pydantic.field_validator("keep", mode="before")
+    @classmethod
+    def _typed(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value  # pydantic says what is wrong with it
+        name = value.get("by") or KeepConfig.model_fields["by"].default
+        if name not in SELECTORS.targets():
+            known = ", ".join(SELECTORS.names())
+            found = mistake("unknown_name", f"there is no method {name!r}; known: {known}", ("by",), name)
+            raise pydantic.ValidationError.from_exception_data("keep", [found])
+        config: type[KeepConfig] = SELECTORS.load(name).Config
+        try:
+            return config.model_validate({**value, "by": name})
+        except pydantic.ValidationError as error:
+            raise pydantic.ValidationError.from_exception_data("keep", list(within(error, config))) from None
+
+    @pydantic.field_validator("variants", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        """``leave_one_group_out``, ``seeds: 3``, or a list of both, as keys."""
+        items = value if isinstance(value, list | tuple) else [value]
+        if not all(isinstance(item, str | Mapping) for item in items):
+            return value
+        return {k: v for item in items for k, v in ({item: True} if isinstance(item, str) else item).items()}
 
     def cap(self, task: str) -> int | None:
         """How many samples of a task may be kept; None for any number."""
         return self.caps.get(task, self.cap_per_task)
 
+    def implies(self) -> dict[str, dict[str, Any]]:
+        """Vectors come from the stage that observes."""
+        spaces = {space for config in self.all() for space in config.spaces()}
+        return {"observe": {}} if spaces else {}
+
+    def spaces(self) -> Iterator[str]:
+        """What distances are measured of."""
+        for key in ("of", "farthest"):
+            space = getattr(self.keep, key, None)
+            if space in ("instruction", "response", "picture"):
+                yield space
+
+    def all(self) -> list[SelectConfig]:
+        """This one, and the variants that say more than to leave something out."""
+        return [self, *(self.variants.also.values() if self.variants else ())]
+
+    def asked(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Indicators that it needs, each with its place in the config."""
+        yield from ((name, ("gates", name)) for name in self.gates)
+        if self.keep is not None:
+            yield from ((name, ("keep", *place)) for name, place in self.keep.asked())
+            yield from ((name, ("keep", *place)) for name, place in balance_asks(self.keep))
+
+    def method(self, setting: Setting) -> Method[Any] | None:
+        """How it chooses."""
+        return None if self.keep is None else SELECTORS.load(self.keep.by)(self.keep, setting)
+
+    def wanted(self, setting: Setting) -> Wanted:
+        """Columns that it reads."""
+        wanted = Wanted(values=frozenset(self.gates))
+        method = self.method(setting)
+        if self.keep is None or method is None:
+            return wanted
+        balance = frozenset(self.keep.balance.by) if self.keep.balance else frozenset()
+        return wanted | method.wanted() | Wanted(groups=balance)
+
+
+VariantsConfig.model_rebuild()
+
 
 @dataclass(frozen=True)
 class Rules:
-    """Resolved gates, and for each task that has too many samples the draw from which on they are dropped."""
+    """The fate of every sample of the set, and what can be told of it."""
 
     config: SelectConfig
-    gates: Mapping[str, Gate]
-    cutoffs: Mapping[str, int]
-    seed: int
+    gates: Mapping[str, Gate]  #: with their quantiles as plain bounds
+    fates: npt.NDArray[np.uint8]
+    codes: npt.NDArray[Any] | None = None  #: into ``quotas``; one more than there are where there is none
+    quotas: tuple[str, ...] = ()  #: "counting, coco: 12 of 430"
+    values: npt.NDArray[np.float32] | None = None
+    label: str = ""  #: what the values are
+    cut: float | None = None  #: the lowest value that was chosen
+    remark: str = ""  #: of the whole choice
 
-    def verdict(self, judged: Judged) -> Verdict:
-        """Keep or drop one sample, with the rule that decided."""
-        sample, task, scores = judged
-        objection = first_objection(self.gates, scores)
-        if objection:
-            return Verdict(sample=sample, keep=False, rule=objection[0], reason=objection[1])
-        if task in self.cutoffs and draw(self.seed, "select", sample) >= self.cutoffs[task]:
+    @property
+    def kept(self) -> int:
+        """How many samples are kept."""
+        return int(np.count_nonzero(self.fates == KEPT))
+
+    def slice(self, start: int, end: int) -> Rules:
+        """The rules for a part of the set."""
+        some = slice(start, end)
+        return Rules(
+            self.config,
+            self.gates,
+            self.fates[some],
+            None if self.codes is None else self.codes[some],
+            self.quotas,
+            None if self.values is None else self.values[some],
+            self.label,
+            self.cut,
+            self.remark,
+        )
+
+    def verdict(self, place: int, sample: str, task: str, scores: Mapping[str, Score]) -> Verdict:
+        """Keep or drop one sample, with the rule that decided.
+
+        Args:
+            place: Of the sample in the set.
+            sample: Its id.
+            task: Its task.
+            scores: By indicator; only those of a sample that a gate objects to are looked at.
+        """
+        fate = self.fates[place]
+        if fate == OBJECTED:
+            rule, reason = first_objection(self.gates, scores) or ("gates", "does not pass")
+            return Verdict(sample=sample, keep=False, rule=rule, reason=reason)
+        if fate == CAPPED:
             reason = f"{task} is capped at {self.config.cap(task)} samples, and this one was not drawn"
             return Verdict(sample=sample, keep=False, rule="cap", reason=reason)
-        return Verdict(sample=sample, keep=True, rule="kept", reason="passes every gate")
+        told = self._told(place)
+        if fate == LEFT:
+            return Verdict(sample=sample, keep=False, rule="keep", reason=f"not chosen by {told}")
+        reason = f"passes every gate{f'; chosen by {told}' if told else ''}"
+        return Verdict(sample=sample, keep=True, rule="kept", reason=reason)
+
+    def _told(self, place: int) -> str:
+        """How the choice came about, for one sample; nothing where there was none."""
+        if self.config.keep is None:
+            return ""
+        said = []
+        if self.codes is not None and self.codes[place] < len(self.quotas):
+            said.append(self.quotas[self.codes[place]])
+        if self.values is not None and not np.isnan(value := self.values[place]):
+            cut = "" if self.cut is None else f", the cut is {self.cut:.4g}"
+            said.append(f"{self.label} {value:.4g}{cut}")
+        said += [self.remark] if self.remark else []
+        return self.config.keep.by + (f": {'; '.join(said)}" if said else "")
 
 
-def make_rules(config: SelectConfig, seed: int, read: Reader) -> Rules:
-    """Resolve quantiles (one pass over the set) and caps (another); no pass that is not needed.
+def decide(
+    config: SelectConfig, columns: Columns, setting: Setting, salt: int = 0, as_many: int | None = None
+) -> Rules:
+    """The fate of every sample: gates first, then caps, then the choice among those that are left.
 
     A capped task keeps the passing samples with the lowest draws from (seed, sample id), so that a larger cap
     keeps all that a smaller one kept.
+
+    Args:
+        config: What to keep.
+        columns: Of the whole set, with all that ``config.wanted`` names.
+        setting: Seed and folder of the recipe.
+        salt: Other draws than those of the seed itself; 0 for these.
+        as_many: Samples to keep in place of the number that the config names.
+
+    Raises:
+        VlitError: When the method cannot choose from these columns.
     """
-    values = {n: array("d") for n, gate in config.gates.items() if gate.by_quantile}
-    if values:
-        for _, _, scores in read():
-            for name, found in values.items():
-                if name in scores and (value := scores[name].value) is not None:
-                    found.append(value)
-    gates = {n: gate.resolved(np.asarray(values.get(n, ()))) for n, gate in config.gates.items()}
+    gates = {name: gate.resolved(columns.values[name]) for name, gate in config.gates.items()}
+    fates = np.full(len(columns), KEPT, np.uint8)
+    for name, gate in gates.items():
+        fates[~gate.passes(columns.values[name])] = OBJECTED
+    _cap(config, columns, fates, salt)
+    method = config.method(setting)
+    if method is None or config.keep is None:
+        return Rules(config, gates, fates)
+    columns.check(
+        method.wanted() | Wanted(groups=frozenset(config.keep.balance.by if config.keep.balance else ()))
+    )
+    number = config.keep.number(len(columns)) if as_many is None else as_many
+    rows = np.flatnonzero(fates == KEPT)
+    if len(rows) <= number:
+        lack = f"only {len(rows):,} pass, and {number:,} were asked for" if len(rows) < number else ""
+        return Rules(config, gates, fates, remark=lack)
+    choice = choose_balanced(method, Pool(columns, rows, salt), number)
+    fates[rows[~choice.chosen]] = LEFT
+    codes: npt.NDArray[Any] | None = None
+    quotas: tuple[str, ...] = ()
+    if choice.groups is not None:
+        codes, quotas = _quotas(len(columns), rows, choice, choice.groups)
+    values = None
+    if choice.values is not None:
+        values = np.full(len(columns), np.nan, np.float32)
+        values[rows] = choice.values
+    cut = choice.cut if choice.groups is None else None
+    return Rules(config, gates, fates, codes, quotas, values, choice.label, cut, choice.remark)
+
+
+def _cap(config: SelectConfig, columns: Columns, fates: npt.NDArray[np.uint8], salt: int) -> None:
+    """Mark what is above the cap of its task."""
     if config.cap_per_task is None and not config.caps:
-        return Rules(config, gates, {}, seed)
-    draws: dict[str, array[int]] = defaultdict(lambda: array("Q"))
-    for sample, task, scores in read():
-        if config.cap(task) is not None and first_objection(gates, scores) is None:
-            draws[task].append(draw(seed, "select", sample))
-    cutoffs = {}
-    for task, found_draws in draws.items():
+        return
+    tasks, pool = columns.groups["task"], Pool(columns, np.flatnonzero(fates == KEPT), salt)
+    codes = tasks.codes[pool.rows]
+    order = np.lexsort((pool.draws, codes))
+    sizes = np.bincount(codes, minlength=len(tasks.names))
+    for task, end, size in zip(tasks.names, np.cumsum(sizes).tolist(), sizes.tolist(), strict=True):
         cap = config.cap(task)
-        if cap is not None and len(found_draws) > cap:
-            cutoffs[task] = int(np.partition(np.frombuffer(found_draws, np.uint64), cap)[cap])
-    return Rules(config, gates, cutoffs, seed)
+        if cap is not None and size > cap:
+            fates[pool.rows[order[end - size + cap : end]]] = CAPPED
+
+
+def _quotas(n: int, rows: Any, choice: Choice, groups: Groups) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    """The quota of each group in words, and the number of its group for each sample of the set."""
+    sizes = np.bincount(groups.codes, minlength=len(groups.names))
+    given = np.bincount(groups.codes[choice.chosen], minlength=len(groups.names))
+    told = [
+        f"{name}: {g:,} of {s:,}"
+        for name, g, s in zip(groups.names, given.tolist(), sizes.tolist(), strict=False)
+    ]
+    codes = np.full(n, len(told), np.min_scalar_type(len(told)))
+    codes[rows] = groups.codes
+    return codes, tuple(told)
 
 
 def by_sample(scores: Iterable[Score]) -> dict[str, dict[str, Score]]:

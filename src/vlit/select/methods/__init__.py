@@ -1,0 +1,1 @@
+"""Ways to choose exactly n samples, one file each."""
