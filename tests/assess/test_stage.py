@@ -111,3 +111,11 @@ def test_generated_samples_of_real_photos_are_not_contradicted():
     assert len(values) > len(samples) * 0.8
     assert sum(v < 1 for v in values) <= 0.05 * len(values)
     assert {s.indicator for s in sets} <= set(embedded())
+
+
+def test_embedded_stands_for_all_that_run_everywhere():
+    names = [i.name for i in make({"embedded": None, "near_duplicate": {"min_words": 12}})]
+    assert names == sorted(embedded())
+    made = make({"embedded": None, "near_duplicate": {"min_words": 12}})
+    assert next(i for i in made if i.name == "near_duplicate").config.min_words == 12
+    assert AssessConfig(indicators={"embedded": None}).indicators == {"embedded": None}

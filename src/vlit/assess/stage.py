@@ -12,7 +12,7 @@ import pydantic
 from vlit.assess.indicator import AnyIndicator, Fit, Indicator
 from vlit.assess.observe import PHOTOS
 from vlit.assess.parts import Ranges, read_part_of, whole
-from vlit.assess.registry import INDICATORS, make
+from vlit.assess.registry import EMBEDDED, INDICATORS, make
 from vlit.assess.seen import Part, Seen
 from vlit.data.errors import VlitError
 from vlit.data.sample import Sample
@@ -26,15 +26,17 @@ from vlit.run.stage import Config, Output, Setting, Shard, Stage
 
 
 class AssessConfig(Config):
-    """Which indicators, each with its options (null for none); by default all that need no model weights."""
+    """Which indicators, each with its options (null for none)."""
 
-    indicators: dict[str, dict[str, Any] | None] | None = None
+    indicators: dict[str, dict[str, Any] | None] | None = pydantic.Field(
+        None, description="by name; `embedded:` stands for all that need no weights, as does naming none"
+    )
 
     @pydantic.field_validator("indicators", mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
         if isinstance(value, Mapping):
-            check_named(value, INDICATORS)
+            check_named({name: given for name, given in value.items() if name != EMBEDDED}, INDICATORS)
         return value
 
     def implies(self) -> Mapping[str, Mapping[str, Any]]:
