@@ -76,6 +76,30 @@ def test_value_is_the_inverse_of_the_perplexity_in_the_reason():
     assert scores[0].reason.endswith("tokens")
 
 
+def test_a_sample_is_as_readable_as_its_least_readable_turn():
+    texts = [sample("What do you see?", t, id=f"n{i}") for i, t in enumerate(sentences(200))]
+    broken = "bench red the on sits dog the."
+    once = [*texts, sample("What do you see?", broken, id="x")]
+    twice = [
+        *texts,
+        sample("What do you see?", broken, "What do you see?", "the dog sits on the red bench.", id="x"),
+    ]
+    (*_, one), _ = scored(once)
+    (*_, two), _ = scored(twice)
+    assert two.value == pytest.approx(one.value, rel=0.1)
+    assert "the least readable turn's 9 tokens" in one.reason
+
+
+def test_short_turns_are_judged_with_some_tokens_of_the_usual():
+    """exp of (n mean + k usual) / (n + k), by the numbers of the same model without a prior."""
+    texts = [sample("", t, id=str(i)) for i, t in enumerate(sentences(200))]
+    (bare, *_), (first, second) = scored(texts, prior_tokens=0)
+    (drawn, *_), _ = scored(texts, prior_tokens=8)
+    n = int(bare.reason.split()[-2])
+    by_hand = {math.exp((n * math.log(bare.value) + 8 * half.usual) / (n + 8)) for half in (first, second)}
+    assert any(drawn.value == pytest.approx(value) for value in by_hand)
+
+
 def test_no_sample_is_its_own_evidence():
     texts = sentences(200)
     once = [sample("Describe.", t, id=str(i)) for i, t in enumerate(texts)]

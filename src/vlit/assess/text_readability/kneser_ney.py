@@ -2,10 +2,12 @@
 
     value = exp(mean log P(token | two tokens before))      0 to 1, the inverse of the perplexity
 
-over the tokens and sentence ends of all instructions and responses of a sample, with the interpolated
-Kneser-Ney trigram model of ``ngrams``. Tokens are those of ``vlit.language.tokens.words``; numbers with a
-decimal point (box coordinates) count as one word; sentences end as ``sentences`` says. Words that occur once
-in the training text are the unknown word, so that it has a probability of its own.
+over the tokens and sentence ends of the least readable turn of a sample (an answer of scrambled words must not
+hide behind a well-formed question), with the interpolated Kneser-Ney trigram model of ``ngrams``. A short turn
+says little: each mean is taken together with ``prior_tokens`` tokens of the set's own mean. Tokens are those of
+``vlit.language.tokens.words``; numbers with a decimal point (box coordinates) count as one word; sentences end
+as ``sentences`` says. Words that occur once in the training text are the unknown word, so that it has a
+probability of its own.
 
 Cross-fitting: samples fall into two halves by a hash of their id and each half is scored by the model of the
 other, so that no sample is its own evidence. Each model is trained on at most ``train_samples / 2`` samples,
@@ -13,12 +15,13 @@ those with the lowest hash: the same whatever the order or number of workers.
 
 The review's formula is the mean log probability with a Word2Vec "probability"; that one does not see word
 order, this one does. Limits: it knows only the set, so a set of one template is "readable" and a rare topic
-is not; compare values within a set, or between sets of like size, not as a grade of style. Memory: about 60
-bytes a token of training text.
+is not; compare values within a set, or between sets of like size, not as a grade of style. A sample of many
+turns has a lower least one. Memory: about 60 bytes a token of training text.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 import math
 from collections import Counter
@@ -40,6 +43,7 @@ from vlit.language.tokens import sentences, words
 from vlit.run.stage import Config
 
 _NUMBER = "<number>"
+_USUAL = 1000  #: texts from which the set's mean is taken
 
 
 class TextReadabilityConfig(Config):
@@ -47,6 +51,7 @@ class TextReadabilityConfig(Config):
 
     train_samples: int = pydantic.Field(default=20_000, ge=2)  #: both halves together
     min_samples: int = pydantic.Field(default=20, ge=1)  #: a half with fewer trains no model
+    prior_tokens: float = pydantic.Field(default=8, ge=0)  #: of the set's mean that go into each turn's
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Half:
     samples: int
     words: tuple[str, ...] = ()
     model: TrigramModel | None = None
+    usual: float = 0.0  #: mean log P of a token of the other half under this model
 
     @cached_property
     def ids(self) -> dict[str, int]:
@@ -78,19 +84,23 @@ class TextReadability(Indicator[TextReadabilityConfig]):
     def score(self, part: Part, state: tuple[Half, Half]) -> Iterator[Score]:
         """Ask the model of the other half, for all samples of the part at once."""
         samples = part.samples
-        texts = [tokens_of(s) for s in samples]
+        texts = [turns_of(s) for s in samples]
         side = [_half(s.id) for s in samples]
-        means: list[tuple[float, int] | None] = [None] * len(samples)
+        least: list[tuple[float, int] | None] = [None] * len(samples)
         for half in (0, 1):
-            mine = [i for i, s in enumerate(side) if s == half and texts[i]]
+            mine = [(i, turn) for i, s in enumerate(side) if s == half for turn in texts[i]]
             judge = state[1 - half]
             if judge.model is not None and mine:
-                for i, found in zip(mine, mean_log_probabilities(judge, [texts[i] for i in mine]), strict=True):
-                    means[i] = found
-        for sample, text, half, mean in zip(samples, texts, side, means, strict=True):
-            if mean is not None:
-                reason = f"perplexity {math.exp(-mean[0]):.1f} over {mean[1]} tokens"
-                yield self.of(sample, math.exp(mean[0]), reason)
+                means = mean_log_probabilities(judge, [turn for _, turn in mine])
+                for (i, _), (mean, n) in zip(mine, means, strict=True):
+                    prior = self.config.prior_tokens
+                    found = (mean * n + judge.usual * prior) / (n + prior), n
+                    least[i] = min(least[i] or found, found)
+        for sample, text, half, worst in zip(samples, texts, side, least, strict=True):
+            if worst is not None:
+                turn = "the least readable turn's " if len(text) > 1 else ""
+                reason = f"perplexity {math.exp(-worst[0]):.1f} over {turn}{worst[1]} tokens"
+                yield self.of(sample, math.exp(worst[0]), reason)
             elif not text:
                 yield self.of(sample, None, "the sample has no text")
             else:
@@ -115,13 +125,14 @@ class _Pass:
             heapq.heapreplace(heap, entry)
 
     def state(self, seen: Seen) -> tuple[Half, Half]:
-        first, second = (self._train(heap) for heap in self._kept)
-        return first, second
-
-    def _train(self, heap: list[tuple[int, int, Sample]]) -> Half:
         texts = [
-            t for _, _, sample in sorted(heap, key=lambda e: e[:2], reverse=True) if (t := tokens_of(sample))
+            [t for _, _, sample in sorted(heap, key=lambda e: e[:2], reverse=True) if (t := tokens_of(sample))]
+            for heap in self._kept
         ]
+        first, second = (self._train(some) for some in texts)
+        return with_usual(first, texts[1]), with_usual(second, texts[0])
+
+    def _train(self, texts: Sequence[list[list[str]]]) -> Half:
         if len(texts) < self._config.min_samples:
             return Half(len(texts))
         counts = Counter(word for text in texts for sentence in text for word in sentence)
@@ -131,16 +142,34 @@ class _Pass:
         return Half(len(texts), half.words, TrigramModel.train(stream, len(known) + UNKNOWN + 1))
 
 
-def tokens_of(sample: Sample) -> list[list[str]]:
-    """Tokens of instructions and responses, sentence by sentence."""
+def turns_of(sample: Sample) -> list[list[list[str]]]:
+    """Tokens of the instructions and responses that have any, sentence by sentence."""
     found = []
     for turn in sample.turns:
         if turn.role != "system":
+            said = []
             for sentence in sentences(turn.text.replace("<image>", " ")):
                 tokens = [_NUMBER if w[0].isdigit() and "." in w else w for w in words(sentence)]
                 if tokens:
-                    found.append(tokens)
+                    said.append(tokens)
+            if said:
+                found.append(said)
     return found
+
+
+def tokens_of(sample: Sample) -> list[list[str]]:
+    """Tokens of instructions and responses, sentence by sentence."""
+    return [sentence for turn in turns_of(sample) for sentence in turn]
+
+
+def with_usual(half: Half, others: Sequence[list[list[str]]]) -> Half:
+    """The model with what a token of other text usually has under it, measured on some of that text."""
+    some = others[:_USUAL]
+    if half.model is None or not some:
+        return half
+    means = mean_log_probabilities(half, some)
+    n = sum(tokens for _, tokens in means)
+    return dataclasses.replace(half, usual=math.fsum(mean * tokens for mean, tokens in means) / n)
 
 
 def mean_log_probabilities(half: Half, texts: Sequence[list[list[str]]]) -> list[tuple[float, int]]:
