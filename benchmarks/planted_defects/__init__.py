@@ -1,0 +1,1 @@
+"""Defects that are planted into sets, for ``benchmarks.planted``."""
