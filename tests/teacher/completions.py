@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from tests.teacher import odds, script
+from tests.teacher import judging, odds, script
 from tests.teacher.faults import Faults
 from tests.teacher.spoil import spoil
 
@@ -165,6 +165,8 @@ class Completions:
     def _choice(self, call: Call, body: dict[str, Any], index: int) -> tuple[str | None, str, str | None]:
         """Text, finish reason, flaw. What was sent back is answered well, but for the stubborn share."""
         text: str | None = self.options.says(body, call.digest, index) if self.options.says else None
+        if text is None:
+            text = judging.reply(body, call.digest, index)
         if text is None:
             text = script.answer(body, call.digest, index, structured=self.options.structured)
         finish, flaw = "stop", self.faults.flaw(call.digest, index)
