@@ -10,38 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.select.made import kept, sample, scores_of, verdicts
+from tests.select.made import WORDS, kept, sample, scores_of, some, verdicts
 from vlit.data.errors import VlitError
-from vlit.data.sample import Sample
 from vlit.select.method import Choice, KeepConfig, Method
 from vlit.select.pool import Pool
 from vlit.select.registry import SELECTORS
 from vlit.select.rules import SelectConfig
-
-TASKS = ("counting", "presence", "colour")
-WORDS = ("dog", "cat", "bus", "red bus", "zebra", "nothing")
-
-
-def some(n: int) -> tuple[list[Sample], list[Any], dict[str, Any]]:
-    """Samples with two values, a cluster and vectors; some of each are missing."""
-    rng = np.random.default_rng(n)
-    samples = [
-        sample(
-            f"s{i}",
-            TASKS[int(rng.integers(3)) if i % 4 else 0],
-            (None, "coco", "vg")[int(rng.integers(3))],
-            said=f"{('Yes', 'No', 'There is')[i % 3]}, a {WORDS[int(rng.integers(6))]} and a {WORDS[i % 6]}.",
-        )
-        for i in range(n)
-    ]
-    values = [None if i % 7 == 3 else float(v) for i, v in enumerate(rng.random(n))]
-    groups = [None if i % 5 == 2 else f"c{int(g)}" for i, g in enumerate(rng.integers(0, 4, n))]
-    found = scores_of(samples, "a", values) + scores_of(samples, "b", [1.0 * (i % 10) for i in range(n)])
-    found += scores_of(samples, "clusters", groups=groups)
-    vectors = rng.normal(size=(n, 8)).astype(np.float32)
-    vectors[::9] = 0
-    return samples, found, {"response": vectors, "instruction": vectors[::-1], "picture": vectors}
-
 
 METHODS: dict[str, dict[str, Any]] = {
     "random": {"by": "random"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +19,10 @@ class FileConfig(stage.Config):
     """One file to write."""
 
     format: FormatName = pydantic.Field("llava", description="name of a format: vlit.formats")
-    path: str | None = pydantic.Field(None, description="file to write; by default exports/<format> in the run")
+    path: str | None = pydantic.Field(None, description="file to write; by default exports/<format> in the run, of a variant in a folder of its name")
+    variant: str | None = pydantic.Field(
+        None, description="a variant of the selection; by default the selection itself"
+    )
     metadata: bool = pydantic.Field(True, description="also write what the format itself has no place for")
     image_root: str | None = pydantic.Field(
         None,
@@ -60,6 +63,12 @@ class ExportStage(stage.Stage[ExportConfig]):
         named = (path for item in self.config.formats for path in (item.path, item.image_root))
         return [self.setting.resolve(path) for path in named if path is not None]
 
+    def asks(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """The variants, which the selection has to make."""
+        for number, item in enumerate(self.config.formats):
+            if item.variant is not None:
+                yield "variants", item.variant, ("formats", str(number), "variant")
+
     def plugins(self) -> Iterable[str]:
         """Packages of formats that are not ours."""
         return FORMATS.packages(item.format for item in self.config.formats)
@@ -90,11 +99,12 @@ class ExportStage(stage.Stage[ExportConfig]):
             kind: Format = FORMATS.load(item.format)
             root = None if item.image_root is None else self.setting.resolve(item.image_root)
             assert kind.write is not None  # the config refuses such formats
-            kind.write(run.selected.parts(), path, image_root=root, metadata=item.metadata)
+            selected = run.selected if item.variant is None else run.variant(item.variant).selected
+            kind.write(selected.parts(), path, image_root=root, metadata=item.metadata)
         return stage.Output()
 
     def _path(self, run: RunFolder, item: FileConfig) -> Path:
         kind: Format = FORMATS.load(item.format)
         if item.path is not None:
             return Path(self.setting.resolve(item.path))
-        return run.path / "exports" / f"{item.format}{kind.suffix}"
+        return run.path / "exports" / (item.variant or "") / f"{item.format}{kind.suffix}"

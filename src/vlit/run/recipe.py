@@ -239,7 +239,7 @@ def _unknown_names(stages: Sequence[Stage[Any]], source: _Source) -> Iterator[tu
     made: set[str] = set()
     for stage in stages:
         for table, name, place in stage.asks():
-            if table not in made:
+            if table not in made and table not in known:
                 said = f"no stage before it makes {table}; add the one that does"
             elif table in known and name not in known[table]:
                 said = f"no {table} of that name are made; {nearest(name, known[table])}"

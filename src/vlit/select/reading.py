@@ -71,7 +71,8 @@ def read_columns(parts: Sequence[tuple[Path, Path | None]], wanted: Wanted, seed
     values: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in sorted(wanted.values)}
     draws = array("Q")
     for path, scores in parts:
-        table = pq.read_table(path, columns=["id", *(_STANDS[name] for name in plain)])
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns=["id", *(_STANDS[name] for name in plain)])
         ids = table["id"].combine_chunks()
         draws.extend(draw(seed, "select", name) for name in ids.to_pylist())
         for name in plain:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pydantic
 
+from vlit.data.errors import nearest
 from vlit.data.score import Score, Verdict
 from vlit.run.named import mistake, within
 from vlit.run.stage import Config, Setting
@@ -72,8 +73,8 @@ class SelectConfig(Config):
             return value  # pydantic says what is wrong with it
         name = value.get("by") or KeepConfig.model_fields["by"].default
         if name not in SELECTORS.targets():
-            known = ", ".join(SELECTORS.names())
-            found = mistake("unknown_name", f"there is no method {name!r}; known: {known}", ("by",), name)
+            said = f"there is no method {name!r}; {nearest(str(name), SELECTORS.names())}"
+            found = mistake("unknown_name", said, ("by",), name)
             raise pydantic.ValidationError.from_exception_data("keep", [found])
         config: type[KeepConfig] = SELECTORS.load(name).Config
         try:

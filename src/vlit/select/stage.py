@@ -116,7 +116,7 @@ class SelectStage(Stage[SelectConfig]):
 
     def names(self) -> dict[str, list[str]]:
         """The variants."""
-        return {"selected": [plan.name for plan in self.plans[1:]]}
+        return {"variants": [plan.name for plan in self.plans[1:]]}
 
     def outside(self) -> Iterator[str]:
         """Files of concepts, and what the indicators declare of themselves."""
