@@ -32,7 +32,8 @@ from vlit.assess.diversity.communities import Figures, TaskWords, task_words
 from vlit.assess.diversity.stop_words import content_words
 from vlit.assess.indicator import Indicator, Need, Scope
 from vlit.assess.seen import Part, Seen
-from vlit.data.sample import Sample, strip_image_tokens
+from vlit.assess.texts import instructions_of
+from vlit.data.sample import Sample
 from vlit.data.score import Score, SetScore
 from vlit.data.seeds import draw
 from vlit.run.stage import Config
@@ -149,12 +150,6 @@ class _Pass:
             for task in sorted(words)
             if words[task]
         }
-
-
-def instructions_of(sample: Sample) -> list[str]:
-    """The texts of the user turns that have any."""
-    texts = [strip_image_tokens(turn.text) for turn in sample.turns if turn.role == "user"]
-    return [text for text in texts if text]
 
 
 def _lowered(words: Iterable[str]) -> frozenset[str]:
