@@ -1,0 +1,184 @@
+"""Products of many rows with many: numpy in float32, or torch in bfloat16 or float32 on any of its devices.
+
+An engine changes the speed of a result, never the result: what it lets through is verified.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from typing import Any, Protocol
+
+import numpy as np
+
+from vlit.assess.clustering.rows import F32, F64, I32, Array
+
+
+class Engine(Protocol):
+    """How rows are stored and multiplied."""
+
+    name: str
+    #: Verifying one pair takes as long as so many multiplications of a product.
+    verifying: float
+    #: Whether products come to this processor's memory, where compiled loops scan them.
+    here: bool
+
+    def store(self, n: int, width: int) -> Any:
+        """Room for n rows."""
+
+    def put(self, store: Any, part: slice, heads: F32) -> F64:
+        """Store rows, rounded; give the norm of what rounding took from each."""
+
+    def products(self, left: Any, right: Any) -> Array:
+        """Every row of ``left`` with every row of ``right``; overwritten by the next call. ``here`` only."""
+
+    def limits(self, bounds: F64) -> Array:
+        """Bounds as numbers that products can be compared with (``scans.scanned``), rounded down."""
+
+    def passing(self, left: Any, right: Any, bounds: F64, shift: int) -> I32:
+        """Places (row, column) of the products that reach the bound of their row, from column row + ``shift`` on."""
+
+
+class NumpyEngine:
+    """Float32 by numpy."""
+
+    name, verifying, here = "numpy float32", 3_000.0, True
+
+    def __init__(self) -> None:
+        self._buffer = np.empty(0, np.float32)
+
+    def store(self, n: int, width: int) -> F32:
+        """See ``Engine``."""
+        return np.empty((n, width), np.float32)
+
+    def put(self, store: F32, part: slice, heads: F32) -> F64:
+        """See ``Engine``."""
+        store[part] = heads
+        return np.zeros(len(heads))
+
+    def products(self, left: F32, right: F32) -> Array:
+        """See ``Engine``."""
+        size = len(left) * len(right)
+        if len(self._buffer) < size:
+            self._buffer = np.empty(size, np.float32)
+        return np.matmul(left, right.T, out=self._buffer[:size].reshape(len(left), len(right)))
+
+    def limits(self, bounds: F64) -> Array:
+        """See ``Engine``."""
+        return _below(bounds)
+
+    def passing(self, left: F32, right: F32, bounds: F64, shift: int) -> I32:
+        """See ``Engine``."""
+        found = self.products(left, right) >= self.limits(bounds)[:, None]
+        return np.argwhere(np.triu(found, shift)).astype(np.int32)
+
+
+class TorchEngine:
+    """Bfloat16 or float32 by torch, on the processor or another device."""
+
+    def __init__(self, device: str, dtype: str) -> None:
+        import torch
+
+        self.torch, self.device, self.dtype = torch, torch.device(device), getattr(torch, dtype)
+        self.name, self.here = f"torch {dtype} on {device}", self.device.type == "cpu"
+        self.verifying = 9_000.0 if dtype == "bfloat16" else 3_000.0
+        if not self.here:
+            self.verifying = 1e6  # the device multiplies, the processor verifies
+        self._buffer = torch.empty(0, dtype=self.dtype, device=self.device)
+
+    def store(self, n: int, width: int) -> Any:
+        """See ``Engine``."""
+        return self.torch.empty((n, width), dtype=self.dtype, device=self.device)
+
+    def put(self, store: Any, part: slice, heads: F32) -> F64:
+        """See ``Engine``."""
+        exact = self.torch.from_numpy(heads)
+        rounded = exact.to(self.dtype)
+        store[part] = rounded.to(self.device)
+        lost: F64 = (exact - rounded.float()).norm(dim=1).double().numpy()
+        return lost * 1.001
+
+    def products(self, left: Any, right: Any) -> Array:
+        """See ``Engine``."""
+        found = self._products(left, right)
+        return (found if self.dtype == self.torch.float32 else found.view(self.torch.int16)).numpy()  # type: ignore[no-any-return]
+
+    def limits(self, bounds: F64) -> Array:
+        """See ``Engine``. A bfloat16 is the upper half of a float32: two steps below that is lower for sure."""
+        below = _below(bounds)
+        if self.dtype == self.torch.float32:
+            return below
+        bits = (below.view(np.uint32) >> 16).astype(np.int32)
+        keys = np.where(bits < 0x8000, bits, -1 - (bits & 0x7FFF))  # as ``scans._ordered``
+        return np.maximum(keys - 2, -0x8000).astype(np.int16)
+
+    def passing(self, left: Any, right: Any, bounds: F64, shift: int) -> I32:
+        """See ``Engine``."""
+        lowest = self.torch.from_numpy(_below(bounds - np.abs(bounds) * 2.0**-7)).to(self.device)
+        found = self._products(left, right) >= lowest[:, None]
+        if shift > -len(left):
+            found = found.triu(shift)
+        places: I32 = found.nonzero().to(dtype=self.torch.int32).cpu().numpy()
+        return places
+
+    def _products(self, left: Any, right: Any) -> Any:
+        size = len(left) * len(right)
+        if len(self._buffer) < size:
+            self._buffer = self.torch.empty(size, dtype=self.dtype, device=self.device)
+        return self.torch.mm(left, right.T, out=self._buffer[:size].view(len(left), len(right)))
+
+
+def engine_for(device: str) -> Engine:
+    """An engine.
+
+    Args:
+        device: ``auto`` (a GPU, else the processor), ``numpy`` (without torch), or a device of torch, such as
+            ``cpu`` or ``cuda:1``.
+
+    Raises:
+        ValueError: A device of torch where there is no torch.
+    """
+    if device == "numpy":
+        return NumpyEngine()
+    try:
+        import torch
+    except ImportError:
+        if device == "auto":
+            return NumpyEngine()
+        raise ValueError(f"device {device!r} needs torch; without it there is 'numpy'") from None
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if torch.device(device).type != "cpu":
+        # sums of bfloat16 products have to be kept in float32
+        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+        return TorchEngine(device, "bfloat16")
+    return TorchEngine("cpu", "bfloat16") if _bfloat16_is_fast() else NumpyEngine()
+
+
+def threads() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def _bfloat16_is_fast() -> bool:
+    """Whether this processor multiplies bfloat16 faster than float32: measured, in some ten milliseconds."""
+    import torch
+
+    def seconds(dtype: Any) -> float:
+        left, right = torch.ones(512, 128, dtype=dtype), torch.ones(1024, 128, dtype=dtype)
+        taken = []
+        for _ in range(4):
+            start = time.perf_counter()
+            torch.mm(left, right.T)
+            taken.append(time.perf_counter() - start)
+        return min(taken)
+
+    return seconds(torch.bfloat16) < seconds(torch.float32)
+
+
+def _below(bounds: F64) -> F32:
+    """Float32 below, whichever way the conversion rounds."""
+    with np.errstate(over="ignore"):
+        return np.nextafter(bounds.astype(np.float32), np.float32(-np.inf), dtype=np.float32)

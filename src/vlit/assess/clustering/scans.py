@@ -1,0 +1,236 @@
+"""Loops over products of rows, compiled: which pairs pass the filter, and which of them are neighbours indeed.
+
+Vectors are float32, float64, or float16 seen as ``uint16`` (the compiler has no float16). All kernels release the
+interpreter's lock, write to buffers of their own and only read what is shared, so that rows can be cut among threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+A: TypeAlias = Any  # numba derives the types of arrays
+CHUNK = 64  # products looked at together
+
+
+def _reader(kind: A) -> A:
+    """A compiled function that gives a value as ``kind``; ``uint16`` are the bits of a finite float16."""
+
+    def read(typing: A, value: A) -> A:
+        def code(context: A, builder: A, signature: A, args: A) -> A:
+            (number,), source = args, value
+            if value == types.uint16:
+                word = ir.IntType(32)
+                bits = builder.zext(number, word)
+                magnitude = builder.shl(builder.and_(bits, word(0x7FFF)), word(13))
+                # the exponent of float16 starts at 2^-14, that of float32 at 2^-126; so subnormal ones come out right
+                scaled = builder.fmul(builder.bitcast(magnitude, ir.FloatType()), ir.FloatType()(2.0**112))
+                sign = builder.shl(builder.and_(bits, word(0x8000)), word(16))
+                number = builder.bitcast(builder.or_(builder.bitcast(scaled, word), sign), ir.FloatType())
+                source = types.float32
+            return context.cast(builder, number, source, kind)
+
+        return kind(value), code
+
+    return intrinsic(read)
+
+
+_double = _reader(types.float64)
+_single = _reader(types.float32)
+
+
+@numba.njit(cache=True, nogil=True)
+def squared_distance(vectors: A, i: A, j: A) -> A:
+    """Sum of squared differences of two rows, in float64 and in a fixed order: eight sums, then their sum.
+
+    The order does not follow the width of the processor's registers: every machine gets the same bits.
+    """
+    x, y = vectors[i], vectors[j]
+    d = len(x)
+    s0, s1, s2, s3, s4, s5, s6, s7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    even = d - d % 8
+    for k in range(0, even, 8):
+        d0 = _double(x[k]) - _double(y[k])
+        d1 = _double(x[k + 1]) - _double(y[k + 1])
+        d2 = _double(x[k + 2]) - _double(y[k + 2])
+        d3 = _double(x[k + 3]) - _double(y[k + 3])
+        d4 = _double(x[k + 4]) - _double(y[k + 4])
+        d5 = _double(x[k + 5]) - _double(y[k + 5])
+        d6 = _double(x[k + 6]) - _double(y[k + 6])
+        d7 = _double(x[k + 7]) - _double(y[k + 7])
+        s0 += d0 * d0
+        s1 += d1 * d1
+        s2 += d2 * d2
+        s3 += d3 * d3
+        s4 += d4 * d4
+        s5 += d5 * d5
+        s6 += d6 * d6
+        s7 += d7 * d7
+    for k in range(even, d):
+        d0 = _double(x[k]) - _double(y[k])
+        s0 += d0 * d0
+    return ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+def rough_squared_distance(vectors: A, i: A, j: A) -> A:
+    """The same in float32 and in any order, much faster; off by less than (d + 8) 2^-23 of itself."""
+    x, y = vectors[i], vectors[j]
+    total = np.float32(0)
+    for k in range(len(x)):
+        difference = _single(x[k]) - _single(y[k])
+        total += difference * difference
+    return total
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _ordered(typing: A, value: A) -> A:
+    """A product as a number that orders like it: float32 as it is, ``int16`` as the bits of a bfloat16.
+
+    Negative floats are ordered by magnitude, negative integers by two's complement: all but the sign is turned over.
+    """
+
+    def code(context: A, builder: A, signature: A, args: A) -> A:
+        (number,) = args
+        if value == types.int16:
+            word = ir.IntType(16)
+            negative = builder.and_(builder.ashr(number, word(15)), word(0x7FFF))
+            number = builder.xor(number, negative)
+        return number
+
+    return value(value), code
+
+
+@numba.njit(cache=True, nogil=True)
+def near(vectors: A, i: A, j: A, reach: A) -> A:
+    """Whether two rows are neighbours: ``reach`` is the squared eps, and the squares that are surely below and above."""
+    rough = rough_squared_distance(vectors, i, j)
+    if rough < reach[1]:
+        return True
+    if rough > reach[2]:
+        return False
+    return squared_distance(vectors, i, j) <= reach[0]
+
+
+@numba.njit(cache=True, nogil=True)
+def joined(core: A, parent: A, i: A, j: A) -> A:
+    """Whether both are core and in one set already: such a pair says nothing new. Changes nothing."""
+    if not (core[i] and core[j]):
+        return False
+    while parent[i] != i:
+        i = parent[i]
+    while parent[j] != j:
+        j = parent[j]
+    return i == j
+
+
+@numba.njit(cache=True, nogil=True)
+def all_joined(core: A, parent: A, left: A, right: A) -> A:
+    """Whether all points of both sides are core and in one set already."""
+    for i in left:
+        if not joined(core, parent, i, left[0]):
+            return False
+    for j in right:
+        if not joined(core, parent, j, left[0]):
+            return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def scanned(
+    products: A, limits: A, start: A, stop: A, shift: A, left: A, right: A, vectors: A, rows: A, reach: A, core: A,
+    parent: A, found: A,
+) -> A:  # fmt: skip
+    """Neighbours among the rows ``start`` to ``stop`` of a block of products.
+
+    Args:
+        products: Shape (rows, columns): upper bounds, less what ``limits`` allows for, as float32 or bits of bfloat16.
+        limits: For each row what a product has to reach, in the order of ``_ordered``.
+        start: First row to look at.
+        stop: Row to stop before.
+        shift: In row r only the columns from r + shift on are looked at.
+        left: Point of each row.
+        right: Point of each column.
+        vectors: All vectors.
+        rows: Row of ``vectors`` of each point.
+        reach: See ``near``.
+        core: Points known to be core.
+        parent: Sets of core points.
+        found: Shape (at least columns, 2), for the pairs.
+
+    Returns:
+        How many pairs were found, and the row to go on from: a row that might not fit is left to the next call.
+    """
+    columns = products.shape[1]
+    count = 0
+    for r in range(start, stop):
+        if count + columns > len(found):
+            return count, r
+        row, limit, i = products[r], limits[r], left[r]
+        for c0 in range(max(0, r + shift), columns, CHUNK):
+            end = min(c0 + CHUNK, columns)
+            highest = _ordered(row[c0])
+            for c in range(c0, end):
+                highest = max(highest, _ordered(row[c]))
+            if highest < limit:
+                continue
+            for c in range(c0, end):
+                if _ordered(row[c]) >= limit:
+                    j = right[c]
+                    if not joined(core, parent, i, j) and near(vectors, rows[i], rows[j], reach):
+                        found[count, 0], found[count, 1] = i, j
+                        count += 1
+    return count, stop
+
+
+@numba.njit(cache=True, nogil=True)
+def verified(pairs: A, vectors: A, rows: A, reach: A, core: A, parent: A, found: A) -> A:
+    """Those of the pairs that are neighbours, and how many they are: for products that were looked at elsewhere."""
+    count = 0
+    for k in range(len(pairs)):
+        i, j = pairs[k, 0], pairs[k, 1]
+        if not joined(core, parent, i, j) and near(vectors, rows[i], rows[j], reach):
+            found[count, 0], found[count, 1] = i, j
+            count += 1
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def hashes(words: A) -> A:
+    """64 bits for each row: equal rows get equal ones."""
+    found = np.empty(len(words), np.uint64)
+    for i in range(len(words)):
+        state = np.uint64(0x9E3779B97F4A7C15)
+        for word in words[i]:
+            state = (state ^ np.uint64(word)) * np.uint64(0xFF51AFD7ED558CCD)
+            state ^= state >> np.uint64(32)
+        found[i] = state
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def first_equal(words: A, order: A, keys: A) -> A:
+    """For each row the first row that equals it; ``order`` sorts the rows by key, stably."""
+    n, d = words.shape
+    first = np.empty(n, np.int64)
+    for place in range(n):
+        i = order[place]
+        first[i] = i
+        before = place - 1
+        while before >= 0 and keys[order[before]] == keys[i]:
+            other = first[order[before]]
+            same = True
+            for k in range(d):
+                if words[other, k] != words[i, k]:
+                    same = False
+                    break
+            if same:
+                first[i] = other
+                break
+            before -= 1
+    return first
