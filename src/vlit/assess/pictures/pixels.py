@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vlit.data.images import opened, read_bytes, to_rgb
+from vlit.data.images import ImageProblem, opened, read_bytes, to_rgb
 
 if TYPE_CHECKING:
     import PIL.Image as PILImage
@@ -18,6 +18,8 @@ U8: TypeAlias = npt.NDArray[np.uint8]
 
 #: Pixels of the longest side at which photos are measured, so that figures of large and small files compare.
 SIDE = 384
+#: Pixels of the longest side that a JPEG is decoded to at least: enough for a mean over pixels to follow.
+_DECODED = 640
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,20 @@ def pixels_of(uri: str) -> Pixels:
         ImageProblem: When it cannot be used, with the reason.
     """
     picture = opened(read_bytes(uri))
-    whole = max(picture.size)
-    width, height = picture.size
+    try:
+        return _decoded(picture)
+    except ImageProblem:
+        raise
+    except Exception as error:  # each decoder of Pillow has errors of its own for broken data
+        raise ImageProblem(f"truncated or corrupt image data: {error}") from error
+
+
+def _decoded(picture: PILImage.Image) -> Pixels:
+    width, height = whole = picture.size
     if picture.getexif().get(0x0112, 1) in range(5, 9):
         width, height = height, width
-    picture.draft(None, _fitted(picture, SIDE))
-    reduction = max(1, round(whole / max(picture.size)))
+    picture.draft(None, _fitted(picture, _DECODED))
+    reduction = max(1, round(max(whole) / max(picture.size)))
     rgb = to_rgb(picture)
     return Pixels(width, height, rgb, reduction, shrunk(rgb, SIDE))
 
