@@ -37,10 +37,12 @@ def show_preview(recipe: Recipe, run: Path, number: int, workers: int | None) ->
             todo="add `generate: {instruct: {recipes: [llava_conversation]}}` and `teacher:`",
         )
     folder = run_before("generate", recipe, run, workers)
-    threshold = instructor.threshold(folder.scenes.ids(), most=_LOOKED_AT)
-    scenes = (scene for scene in folder.scenes if instructor.chosen(scene, threshold))
+    chosen = folder.chosen_scenes()
+    ids = [scene for scene in folder.scenes.ids() if chosen is None or scene in chosen]
+    threshold, known = instructor.threshold(ids, most=_LOOKED_AT), set(ids)
+    scenes = (s for s in folder.scenes if s.id in known and instructor.chosen(s, threshold))
     seen = preview(instructor, scenes, number, stage.rewriting() if stage else None)
-    asked = min(len(folder.scenes), instructor.config.scenes or len(folder.scenes))
+    asked = min(len(ids), instructor.config.scenes or len(ids))
     if asked > seen.scenes:
         seen = seen.scaled(asked / seen.scenes)
     for name, requests in seen.first.items():

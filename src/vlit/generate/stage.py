@@ -32,7 +32,7 @@ from vlit.generate.instruct.unit import Asker
 from vlit.generate.statistics import Statistics
 from vlit.generate.tasks import TASKS
 from vlit.generate.templates import Pools
-from vlit.run.folder import RunFolder
+from vlit.run.folder import RunFolder, counted
 from vlit.run.progress import Progress
 from vlit.run.stage import Config, Output, Setting, Shard, Stage
 from vlit.teacher.journal import Journal, JournalView
@@ -72,6 +72,7 @@ class _Context:
     instructor: Instructor | None
     threshold: int | None  #: of scenes that are asked about
     rewriter: Rewriter | None
+    chosen: frozenset[str] | None  #: scenes to make samples of; all for ``None``
 
     @cached_property
     def reworded(self) -> Pools | None:
@@ -80,6 +81,10 @@ class _Context:
             return self.adapting and self.adapting[1]
         pools, *_ = self.rewriter.richer(self.adapting[1], JournalView(self.journal))
         return pools
+
+
+def _wanted(scene: Scene, context: _Context) -> bool:
+    return context.chosen is None or scene.id in context.chosen
 
 
 #: What to do where most exchanges ended like this.
@@ -94,7 +99,8 @@ class GenerateStage(Stage[GenerateConfig]):
     """One part of samples for each part of scenes, in the order of the scenes."""
 
     name = "generate"
-    reads = ("scenes",)
+    reads = ("scenes", "scene_verdicts")
+    optional = ("scene_verdicts",)
     writes = ("exchanges", "samples")
     code = ("vlit.generate", "vlit.teacher", "vlit.language", "vlit.data")
     Config = GenerateConfig
@@ -185,10 +191,16 @@ class GenerateStage(Stage[GenerateConfig]):
             pools = self._pools()
             adapting = stats.of_parts(run.scenes.parts()), pools
         instructor = self.instructor()
-        threshold = instructor.threshold(run.scenes.ids()) if instructor else None
-        return _Context(
-            self.journal(run), run.path / "marked", adapting, instructor, threshold, self._rewriter()
-        )
+        chosen = run.chosen_scenes()
+        ids = (scene for scene in run.scenes.ids() if chosen is None or scene in chosen)
+        threshold = instructor.threshold(ids) if instructor else None
+        marked = run.path / "marked"
+        return _Context(self.journal(run), marked, adapting, instructor, threshold, self._rewriter(), chosen)
+
+    def expect(self, run: RunFolder) -> str:
+        """Scenes to make samples of."""
+        chosen = run.chosen_scenes()
+        return counted({"scenes": len(run.scenes)}) if chosen is None else f"{len(chosen):,} chosen scenes"
 
     def rewriting(self) -> Rewriting | None:
         """What the teacher is asked to reword, for a preview."""
@@ -221,11 +233,12 @@ class GenerateStage(Stage[GenerateConfig]):
         from vlit.teacher.ask import ask
 
         def exchanges() -> Iterator[Exchanging]:
-            progress.total(min(len(run.scenes), instructor.config.scenes or len(run.scenes)))
+            scenes = len(run.scenes) if context.chosen is None else len(context.chosen)
+            progress.total(min(scenes, instructor.config.scenes or scenes))
             if rewriter is not None and context.adapting is not None:
                 yield from rewriter.exchanges(context.adapting[1])
             for scene in run.scenes:
-                if instructor.chosen(scene, context.threshold):
+                if _wanted(scene, context) and instructor.chosen(scene, context.threshold):
                     yield from instructor.exchanges(scene)
                     progress.advanced()
 
@@ -237,7 +250,7 @@ class GenerateStage(Stage[GenerateConfig]):
 
     def work(self, shard: Shard, context: _Context) -> Output:
         """Samples of one part."""
-        scenes = read_part(Path(shard.payload), Scene)
+        scenes = [scene for scene in read_part(Path(shard.payload), Scene) if _wanted(scene, context)]
         samples: list[Sample] = []
         exchanges: list[Exchange] = []
         lost: list[Quarantined] = []

@@ -19,6 +19,8 @@ from vlit.data.store import Table
 #: Every table of a run: the folder's name and the noun that its rows are.
 TABLES: Mapping[str, type[Row]] = {
     "scenes": Scene,
+    "scene_pictures": Picture,
+    "scene_verdicts": Verdict,
     "exchanges": Exchange,
     "ingredients": Ingredient,
     "samples": Sample,
@@ -38,7 +40,7 @@ def kind_of(table: str) -> type[Row]:
 
 
 def counted(rows: Mapping[str, int]) -> str:
-    """Rows of tables in words: ``"36 scenes, 2 quarantined"``; empty tables and those of variants are left out."""
+    """Rows of tables in words: ``"36 scenes, 2 quarantined"``; without empty tables and those of variants."""
     return ", ".join(f"{n:,} {_noun(table, n)}" for table, n in rows.items() if n and "/" not in table)
 
 
@@ -117,6 +119,11 @@ class RunFolder:
     def scenes(self) -> Table[Scene]:
         """Images with their annotations."""
         return self.table("scenes")
+
+    def chosen_scenes(self) -> frozenset[str] | None:
+        """Ids of the scenes that were chosen; ``None`` where all are, since nothing was to choose."""
+        table = self.table("scene_verdicts")
+        return frozenset(row.sample for row in table if row.keep) if table.parts() else None
 
     @property
     def exchanges(self) -> Table[Exchange]:

@@ -28,6 +28,7 @@ STAGES = Registry(
         "collect": "vlit.collect.stage:CollectStage",
         "load": "vlit.formats.load:LoadStage",
         "mix": "vlit.formats.mix:MixStage",
+        "choose": "vlit.select.choose:ChooseStage",
         "generate": "vlit.generate.stage:GenerateStage",
         "observe": "vlit.assess.observe:ObserveStage",
         "assess": "vlit.assess.stage:AssessStage",

@@ -17,10 +17,11 @@ from vlit.data.score import Score, Verdict
 from vlit.run.named import mistake, within
 from vlit.run.stage import Config, Setting
 from vlit.select.gates import Gate, first_objection
-from vlit.select.method import Choice, KeepConfig, Method, balance_asks, choose_balanced
-from vlit.select.pool import Columns, Groups, Pool, Wanted
+from vlit.select.method import KeepConfig, Method, balance_asks, choose_balanced
+from vlit.select.pool import Columns, Pool, Wanted
 from vlit.select.principles import Group
 from vlit.select.registry import SELECTORS
+from vlit.select.told import Told, lack, told_of
 
 #: What became of a sample.
 OBJECTED, CAPPED, LEFT, KEPT = range(4)
@@ -142,12 +143,7 @@ class Rules:
     config: SelectConfig
     gates: Mapping[str, Gate]  #: with their quantiles as plain bounds
     fates: npt.NDArray[np.uint8]
-    codes: npt.NDArray[Any] | None = None  #: into ``quotas``; one more than there are where there is none
-    quotas: tuple[str, ...] = ()  #: "counting, coco: 12 of 430"
-    values: npt.NDArray[np.float32] | None = None
-    label: str = ""  #: what the values are
-    cut: float | None = None  #: the lowest value that was chosen
-    remark: str = ""  #: of the whole choice
+    told: Told | None = None  #: nothing where nothing was chosen
 
     @property
     def kept(self) -> int:
@@ -156,18 +152,8 @@ class Rules:
 
     def slice(self, start: int, end: int) -> Rules:
         """The rules for a part of the set."""
-        some = slice(start, end)
-        return Rules(
-            self.config,
-            self.gates,
-            self.fates[some],
-            None if self.codes is None else self.codes[some],
-            self.quotas,
-            None if self.values is None else self.values[some],
-            self.label,
-            self.cut,
-            self.remark,
-        )
+        told = self.told and self.told.slice(start, end)
+        return Rules(self.config, self.gates, self.fates[start:end], told)
 
     def verdict(self, place: int, sample: str, task: str, scores: Mapping[str, Score]) -> Verdict:
         """Keep or drop one sample, with the rule that decided.
@@ -185,24 +171,12 @@ class Rules:
         if fate == CAPPED:
             reason = f"{task} is capped at {self.config.cap(task)} samples, and this one was not drawn"
             return Verdict(sample=sample, keep=False, rule="cap", reason=reason)
-        told = self._told(place)
+        if self.told is None:
+            return Verdict(sample=sample, keep=True, rule="kept", reason="passes every gate")
+        why = self.told.why(place)
         if fate == LEFT:
-            return Verdict(sample=sample, keep=False, rule="keep", reason=f"not chosen by {told}")
-        reason = f"passes every gate{f'; chosen by {told}' if told else ''}"
-        return Verdict(sample=sample, keep=True, rule="kept", reason=reason)
-
-    def _told(self, place: int) -> str:
-        """How the choice came about, for one sample; nothing where there was none."""
-        if self.config.keep is None:
-            return ""
-        said = []
-        if self.codes is not None and self.codes[place] < len(self.quotas):
-            said.append(self.quotas[self.codes[place]])
-        if self.values is not None and not np.isnan(value := self.values[place]):
-            cut = "" if self.cut is None else f", the cut is {self.cut:.4g}"
-            said.append(f"{self.label} {value:.4g}{cut}")
-        said += [self.remark] if self.remark else []
-        return self.config.keep.by + (f": {'; '.join(said)}" if said else "")
+            return Verdict(sample=sample, keep=False, rule="keep", reason=f"not chosen by {why}")
+        return Verdict(sample=sample, keep=True, rule="kept", reason=f"passes every gate; chosen by {why}")
 
 
 def decide(
@@ -237,20 +211,10 @@ def decide(
     number = config.keep.number(len(columns)) if as_many is None else as_many
     rows = np.flatnonzero(fates == KEPT)
     if len(rows) <= number:
-        lack = f"only {len(rows):,} pass, and {number:,} were asked for" if len(rows) < number else ""
-        return Rules(config, gates, fates, remark=lack)
+        return Rules(config, gates, fates, lack(number, len(rows), config.keep.by))
     choice = choose_balanced(method, Pool(columns, rows, salt), number)
     fates[rows[~choice.chosen]] = LEFT
-    codes: npt.NDArray[Any] | None = None
-    quotas: tuple[str, ...] = ()
-    if choice.groups is not None:
-        codes, quotas = _quotas(len(columns), rows, choice, choice.groups)
-    values = None
-    if choice.values is not None:
-        values = np.full(len(columns), np.nan, np.float32)
-        values[rows] = choice.values
-    cut = choice.cut if choice.groups is None else None
-    return Rules(config, gates, fates, codes, quotas, values, choice.label, cut, choice.remark)
+    return Rules(config, gates, fates, told_of(choice, rows, len(columns), config.keep.by))
 
 
 def _cap(config: SelectConfig, columns: Columns, fates: npt.NDArray[np.uint8], salt: int) -> None:
@@ -265,19 +229,6 @@ def _cap(config: SelectConfig, columns: Columns, fates: npt.NDArray[np.uint8], s
         cap = config.cap(task)
         if cap is not None and size > cap:
             fates[pool.rows[order[end - size + cap : end]]] = CAPPED
-
-
-def _quotas(n: int, rows: Any, choice: Choice, groups: Groups) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
-    """The quota of each group in words, and the number of its group for each sample of the set."""
-    sizes = np.bincount(groups.codes, minlength=len(groups.names))
-    given = np.bincount(groups.codes[choice.chosen], minlength=len(groups.names))
-    told = [
-        f"{name}: {g:,} of {s:,}"
-        for name, g, s in zip(groups.names, given.tolist(), sizes.tolist(), strict=False)
-    ]
-    codes = np.full(n, len(told), np.min_scalar_type(len(told)))
-    codes[rows] = groups.codes
-    return codes, tuple(told)
 
 
 def by_sample(scores: Iterable[Score]) -> dict[str, dict[str, Score]]:

@@ -159,8 +159,8 @@ class SelectStage(Stage[SelectConfig]):
     def ask(self, run: RunFolder, context: Any, progress: Progress) -> None:
         """Say where fewer samples passed than were asked for, and what else a choice has to tell."""
         for name, rules in context[0].items():
-            if rules.remark:
-                progress.warned(f"select{f', variant {name}' if name else ''}: {rules.remark}")
+            if rules.told is not None and rules.told.remark:
+                progress.warned(f"select{f', variant {name}' if name else ''}: {rules.told.remark}")
 
     def shards(self, run: RunFolder) -> list[Shard]:
         """One for each part of the samples, with the part that holds the scores of the same samples."""
