@@ -112,3 +112,17 @@ def test_families():
     assert not excludes(("colour", "red"), ("opening", "open"))
     assert not excludes(("colour", "red"), ("colour", "red"))
     assert not excludes(("colour", "white"), ("colour", "beige"))
+
+
+def test_two_captions_tell_the_colour_of_the_only_one():
+    red = ["A red car.", "Two brown dogs by a red car."]
+    room = scene([obj(1, "car"), obj(2, "dog"), obj(3, "dog", x=40)], captions=red)
+    assert of("?", "The car is green.", room) == ["contradicted"]
+    assert of("?", "A blue car.", room) == ["contradicted"]
+    assert of("?", "A white dog.", room) == ["unverifiable"]  # the other one may be
+    alone = scene([obj(1, "car")], captions=red[:1])
+    assert of("?", "The car is green.", alone) == ["unverifiable"]
+    mixed = scene([obj(1, "car")], captions=[*red, "A red and green car."])
+    assert of("?", "The car is green.", mixed) == ["supported"]
+    other = scene([obj(1, "car")], captions=[*red, "A car before a green house."])
+    assert of("?", "The car is green.", other) == ["unverifiable"]

@@ -64,3 +64,14 @@ def test_what_cannot_be_decided_is_named():
 def test_without_a_scene_it_is_open_and_says_why():
     assert judged("a", "b", scenes=("gone",)).reason == "no annotations are known for its image"
     assert judged("a", "b", scenes=("gone",)).outcome == "open"
+
+
+def test_it_is_what_the_conversation_spoke_of():
+    """The cat's box is centred at 85 % of the width and 20 % of the height."""
+    asked_first = ("Is there a cat?", "Yes.", "Where is it?")
+    assert judged(*asked_first, "It is in the upper right of the image.").outcome == "supported"
+    assert judged(*asked_first, "It is in the lower left of the image.").outcome == "contradicted"
+    assert (
+        judged("Where is the cat?", "It can be found on the left side of the image.").outcome == "contradicted"
+    )
+    assert judged("Where is the dog?", "It is on the left side of the image.").outcome == "open"  # which one?

@@ -70,3 +70,19 @@ def test_pairs(question, answer, outcome):
 def test_two_of_a_label_say_nothing_of_the_side():
     room = scene([obj(1, "dog", 0), obj(2, "dog", 60), obj(3, "cup", 75)])
     assert of("Is the dog to the left or to the right of the cup?", "Right", room) == ["unverifiable"]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "outcome"),
+    [
+        ("Which is farther to the left?", "The cup is farther to the left than the dog.", ["supported"]),
+        ("Which is farther to the left?", "The cup is farther to the right than the dog.", ["contradicted"]),
+        (
+            "Which is farther to the left, the cup or the dog?",
+            "The cup is farther to the right.",
+            ["contradicted"],
+        ),
+    ],
+)
+def test_the_side_that_an_answer_names_counts(question, answer, outcome):
+    assert of(question, answer) == outcome

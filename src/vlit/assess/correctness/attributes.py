@@ -6,7 +6,8 @@ closed, empty and full, wet and dry), and only where
 
 * all objects of the label are known: they were searched for exhaustively, or there is exactly one and the text
   says "the": that there is just one is then said by the text itself;
-* each of them has an attribute of that kind, and every one of these excludes what is said;
+* each of them has an attribute of that kind (of the only one, two texts may tell it as well), and every one of
+  these excludes what is said;
 * no caption, region or answer about the label has a word that agrees with what is said.
 
 Everything else, above all an attribute that no annotator wrote down, is *unverifiable*.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 
@@ -43,6 +45,7 @@ _ANOTHER = re.compile(r"\b(?:another|other|one of|some|several|second)\b", re.IG
 _WHAT_COLOUR = re.compile(r"\bwhat\s+(?:is\s+the\s+)?colou?rs?\b|\bwhich\s+colou?r\b", re.IGNORECASE)
 _OF_PART = re.compile(r"['’]s?\s+\w+|\b(?:wearing|with|of|on|in)\b", re.IGNORECASE)
 _NOT = re.compile(r"\bnot\b|n['’]t\b|\bno\b|\bor\b", re.IGNORECASE)
+_WITNESSES = 2  #: texts that have to agree on a look before it speaks against another
 _MOST_WORDS = 12  #: of an answer from which bare colours are read
 
 
@@ -219,6 +222,9 @@ def _judge(facts: Facts, said: Said, alone: bool) -> Judgement:
     label = said.mention.label
     objects = facts.objects.get(label, [])
     known = [families(" ".join(o.attributes)) for o in objects]
+    if facts.only(label):  # what texts say of the label, they say of the only one
+        told = Counter(f for found in _told_of(facts, label) for f in found)
+        known[0].update(f for f, n in told.items() if n >= _WITNESSES)
     if said.denied:
         return _denied(said, known)
     if any(said.families <= k for k in known) or _told(facts, said):
@@ -230,10 +236,9 @@ def _judge(facts: Facts, said: Said, alone: bool) -> Judgement:
     elsewhere = families(" ".join(facts.texts_about(label)))
     if any(f == s or (f[0] == s[0] and not excludes(f, s)) for f in elsewhere for s in said.families):
         return UNVERIFIABLE
-    told = " and ".join(
-        sorted({a for o in objects for a in o.attributes if _rules_out((a,), families(a), said.families)})
-    )
-    return contradicted(f"says {said.words!r}; the annotations call the {label} {told}")
+    kinds = {kind for kind, _ in said.families}
+    shown = " and ".join(sorted({family for k in known for kind, family in k if kind in kinds}))
+    return contradicted(f"says {said.words!r}; the annotations call the {label} {shown}")
 
 
 def _rules_out(attributes: Sequence[str], known: set[Family], said: frozenset[Family]) -> bool:
@@ -256,12 +261,15 @@ def _denied(said: Said, known: Sequence[set[Family]]) -> Judgement:
 
 def _told(facts: Facts, said: Said) -> bool:
     """Whether a text of the scene says the same of the label."""
-    label = said.mention.label
-    return any(
-        found.mention.label == label and said.families <= found.families
-        for text in facts.texts_about(label)
-        for found in looks(text, facts.lexicon.find(text))
-    )
+    return any(said.families <= found for found in _told_of(facts, said.mention.label))
+
+
+def _told_of(facts: Facts, label: str) -> Iterator[frozenset[Family]]:
+    """What each text of the scene says of the look of a label."""
+    for text in facts.texts_about(label):
+        for found in looks(text, facts.lexicon.find(text)):
+            if found.mention.label == label:
+                yield found.families
 
 
 def _are_all(facts: Facts, label: str, definite: bool) -> bool:

@@ -115,7 +115,7 @@ def judge_answer(facts: Facts, question: Question, answer: str, topic: Mention |
         yield about(claim.kind, _told(claim), facts.judge(claim))
     mentions = facts.lexicon.find(answer)
     yield from judge_boxes(facts, question, answer, mentions)
-    yield from judge_places(facts, question, answer, mentions)
+    yield from judge_places(facts, question, answer, mentions, topic)
     yield from judge_relations(facts, question, answer, mentions)
     yield from judge_comparisons(facts, question, answer, mentions)
     yield from judge_attributes(facts, question, answer, mentions)

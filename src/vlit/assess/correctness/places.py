@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from vlit.assess.correctness.answers import YES_NO, Question, chosen
+from vlit.assess.correctness.answers import YES_NO, Question, chosen, sayings
 from vlit.assess.correctness.facts import SUPPORTED, UNVERIFIABLE, Facts, Judgement, about, contradicted
 from vlit.language.mentions import Mention
 
@@ -35,13 +35,24 @@ _RELATIVE = re.compile(
     r"\bin\s+relation\s+to\b|\bcompared?\b|\bfarther\b|\bcloser\b",
     re.IGNORECASE,
 )
+_IT = re.compile(r"\W*(?:it|this|that)\s+(?:is|can|appears|lies|stands)\b", re.IGNORECASE)
 _OTHER = {"left": "right", "right": "left"}
 _MARGIN = 0.1
 _OUTSIDE = 0.35  #: a thing centred further from the middle of the image is not "in the center"
 
 
-def judge_places(facts: Facts, question: Question, answer: str, mentions: list[Mention]) -> Iterator[Judgement]:
-    """Judge the places of an answer; ``mentions`` are those of the answer."""
+def judge_places(
+    facts: Facts, question: Question, answer: str, mentions: list[Mention], topic: Mention | None = None
+) -> Iterator[Judgement]:
+    """Judge the places of an answer.
+
+    Args:
+        facts: What is known.
+        question: The turn before it.
+        answer: What was said.
+        mentions: Those of the answer.
+        topic: What "it" is, where the question names nothing.
+    """
     yield from _short(facts, question, answer, mentions)
     plain = [m for m in mentions if m.relation != "broader" and not m.plural]
     for a, b in itertools.pairwise(plain):
@@ -51,6 +62,8 @@ def judge_places(facts: Facts, question: Question, answer: str, mentions: list[M
             yield about("side", said, judge_side(facts, a, b, side[1].lower()))
     for place in _PLACE.finditer(answer):
         subject = _subject(answer, place, plain)
+        if subject is None and not mentions and _IT.match(answer):
+            subject = _asked_for(question, topic)
         if subject is not None:
             yield about("place", f"{subject.text} {place.group()}", _place(facts, subject, place[1].lower()))
 
@@ -61,9 +74,10 @@ def _short(facts: Facts, question: Question, answer: str, mentions: list[Mention
     alone = len({m.start for m in question.mentions}) == 1 and not _RELATIVE.search(question.text)
     said = (chosen(question, answer) if question.options else None) or answer
     if len(asked) == 1 and alone and not mentions:
-        place = _SHORT_PLACE.fullmatch(said)
-        if place:
-            yield about("place", said, _place(facts, asked[0], place[1].lower()))
+        for words in sayings(question, answer):
+            place = _SHORT_PLACE.fullmatch(words)
+            if place:
+                yield about("place", words.strip(), _place(facts, asked[0], place[1].lower()))
     yes_no = YES_NO.match(said)
     if len(asked) == 2 and not mentions and yes_no:
         side = _SIDE_OF.fullmatch(question.text, asked[0].end, asked[1].start)
@@ -84,6 +98,15 @@ def judge_side(facts: Facts, a: Mention, b: Mention, side: str) -> Judgement:
     if left > 0:
         return SUPPORTED
     return contradicted(f"says that the {a.text} is to the {side} of the {b.text}; it is on the other side")
+
+
+def _asked_for(question: Question, topic: Mention | None) -> Mention | None:
+    """What "it" is in an answer: the one thing that its question asks for, or what was spoken of before."""
+    if _RELATIVE.search(question.text):
+        return None
+    named = [m for m in question.mentions if m.relation != "broader"]
+    subject = (named[0] if len({m.start for m in question.mentions}) == 1 else None) if named else topic
+    return None if subject is None or subject.plural or question.options else subject
 
 
 def _subject(answer: str, place: re.Match[str], mentions: list[Mention]) -> Mention | None:

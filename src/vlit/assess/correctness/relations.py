@@ -33,6 +33,11 @@ _VERTICAL = re.compile(
     r"|(?P<lower>below|beneath|underneath|under|lower(?:\s+down)?(?:\s+in\s+the\s+\w+)?\s+than)",
     re.IGNORECASE,
 )
+_FARTHER = re.compile(
+    r"(?:is\s+|appears\s+)?(?:farther|further|more|closer)\s+to\s+the\s+(left|right)(?:\s+edge)?"
+    r"(?:\s+(?:in|of)\s+the\s+\w+)?\s+than",
+    re.IGNORECASE,
+)
 _IN_THE_IMAGE = re.compile(r"higher|lower|closer", re.IGNORECASE)
 _MOVES = re.compile(r"\b(?:jump|leap|fly|flies|flying|bend|lean|look|watch|walk|all|hand|take|turn)\w*\s", re.I)
 _STATE = frozenset(
@@ -71,6 +76,9 @@ def _written(facts: Facts, a: Mention, b: Mention, words: str, said: str) -> Ite
     if _is_annotated(facts, a.label, b.label, words):
         yield about("relation", said, SUPPORTED)
         return
+    farther = _FARTHER.fullmatch(words)
+    if farther and not (a.plural or b.plural):
+        yield about("relation", said, judge_side(facts, a, b, farther[1].lower()))
     vertical = _VERTICAL.search(words)
     if vertical is None or vertical.end() != len(words) or _MOVES.search(words):
         return
@@ -122,12 +130,12 @@ def _of_two(facts: Facts, question: Question, answer: str, mentions: Sequence[Me
         subject, other = (b, a) if _is_the_reference(question.text, a, b) else (a, b)
         yield about("relation", answer.strip(), judge_side(facts, subject, other, side[1].lower()))
         return
-    way = _WHICH.search(question.text)
+    way = _WHICH.search(answer) or _WHICH.search(question.text)  # an answer may give its own
     named = {m.label for m in mentions}
     if way and len(named) == 1 and named <= {a.label, b.label} and _ASKS_WHICH.search(question.text):
         if (
             _ASKS_SIDE.search(question.text)
-            or _WHICH.search(question.text, way.end())
+            or len(_WHICH.findall(question.text)) > 1
             or len(answer.split()) > 12
         ):
             return
