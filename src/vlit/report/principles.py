@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import pyarrow.compute as pc
@@ -59,6 +59,7 @@ def _judged(run: RunFolder) -> Iterator[Judged]:
     for row in set_rows(run):
         if row.indicator in INDICATORS.targets():
             form = str(row.detail.get("form", ""))
+            row = replace(row, detail={k: v for k, v in row.detail.items() if k != "form"})
             why = _why(run, row.indicator) if row.value is None else ""
             yield Judged(row.principle, row.indicator, form, row, why)
 
