@@ -39,6 +39,7 @@ SIZES = (10_000, 100_000)
 #: Runs in the peer's environment: edges in, figures out. Phase by phase as its ``fit``, without the loops.
 PEER_SCRIPT = """
 import json, resource, sys, time
+import community
 import networkx as nx
 from karateclub import EgoNetSplitter
 
@@ -54,13 +55,15 @@ model._map_personalities()
 model._create_persona_graph()
 egos = time.perf_counter() - wall
 model._create_partitions()
+wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
 print(json.dumps({
-    "seconds": time.perf_counter() - wall,
+    "seconds": wall,
     "egos": egos,
-    "cpu": time.process_time() - cpu,
+    "cpu": cpu,
     "personas": model.index,
     "components": nx.number_connected_components(model.persona_graph),
     "louvain": len(set(model.partitions.values())),
+    "modularity": community.modularity(model.partitions, model.persona_graph),
     "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
 }))
 """
@@ -100,6 +103,7 @@ def documents(wanted: int) -> tuple[list[list[int]], int]:
 def ours(texts: list[list[int]], n: int, edges: Path) -> dict[str, Any]:
     """Our figures; writes the edges of the graph for the peer."""
     from vlit.assess.clustering.ego import split_documents
+    from vlit.assess.clustering.louvain import modularity
 
     split_documents([[0, 1, 2], [2, 3]], 4).communities("louvain")  # compile before the clock runs
     wall, cpu = time.perf_counter(), time.process_time()
@@ -113,6 +117,7 @@ def ours(texts: list[list[int]], n: int, edges: Path) -> dict[str, Any]:
         "personas": len(personas),
         "components": int(personas.communities().max()) + 1,
         "louvain": int(louvain.max()) + 1,
+        "modularity": modularity(personas.persona_graph, louvain),
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
     graph = personas.graph
@@ -156,6 +161,7 @@ def _told(engine: str, size: int, found: dict[str, Any], ratio: float) -> None:
         "personas": found["personas"],
         "components": found["components"],
         "louvain": found["louvain"],
+        "modularity_in_percent": round(100 * found["modularity"], 2),
         "peak_mb": found["peak"],
     }
     print(json.dumps(row), flush=True)
