@@ -28,6 +28,7 @@ SCRIPTS = {
     "mix": "Mixing a LLaVA file of a million records, against loading it with orjson",
     "teacher": "The teacher's client, against bare aiohttp and other clients",
     "grounding": "Grounded correctness: planted mistakes found, clean samples flagged",
+    "planted": "Planted defects: which indicator sees which",
 }
 HEAD = """# Results
 
