@@ -1,0 +1,190 @@
+"""Static sentence vectors: a table of token vectors, distilled once from a sentence encoder; no model runs.
+
+The table is made as model2vec's is (Tulkens and van Dongen 2024): each token of the vocabulary goes through the
+encoder by itself, the vectors are centred and rotated onto their principal components, and frequent tokens
+count less. Four things differ, since they agree better with the encoder (figures in docs/indicators.md):
+
+* a token goes through the encoder behind [CLS] and without [SEP], and its own last state is taken;
+* the first two components are left out (all but the top: Mu and Viswanath 2018), the next 256 kept;
+* ranks of frequency are counted from "the", where whole words begin in the vocabulary, so that it has rank 1
+  and not 1,000; the weight is a / (a + p) with a = 0.003 and Zipf's p = rank^-1 / sum of rank^-1 (SIF: Arora
+  et al. 2017);
+* the weight is multiplied by how far the token moves the encoder's summary: 1 - cos(CLS of it, mean CLS).
+
+A text's vector is the mean of its tokens' vectors. It depends on the text alone, bit by bit; there is no limit
+on the length. Limits: English; no word order; a text in a script that the vocabulary lacks has a zero row.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vlit.assess.encoders.sentences import F32, SentenceEncoder, unit
+from vlit.data.errors import VlitError
+from vlit.data.store import atomic
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+#: Changes with everything that changes the table: it is part of the name of the file in the cache.
+VERSION = 1
+DIM, LEFT_OUT, COMMON = 256, 2, 3e-3
+_SIGN = 0.3  #: weight of signs and single letters, which stand before the words and have no rank
+_TOKENS = 1 << 15  #: tokens that are summed at once: 32 MB of vectors
+
+
+class StaticEncoder(SentenceEncoder):
+    """Mean of token vectors.
+
+    Args:
+        folder: Of the encoder that the table is distilled from: a BERT with its tokenizer.
+    """
+
+    name = "static"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._tokenizer = _tokenizer(folder)
+        self._table = _cached(folder, self._tokenizer.get_vocab_size())
+        self.dim = self._table.shape[1]
+
+    def describe(self) -> str:
+        """Name and parameters."""
+        return f"static v{VERSION} (all-MiniLM-L6-v2 distilled: {self.dim} components, SIF a={COMMON})"
+
+    def vectors(self, texts: Sequence[str]) -> F32:
+        """Means of the tokens' vectors."""
+        found = np.zeros((len(texts), self.dim), np.float32)
+        start = 0
+        for ids in self._pieces(texts):
+            found[start : start + len(ids)] = self._summed(ids)
+            start += len(ids)
+        return found
+
+    def _pieces(self, texts: Sequence[str]) -> Iterator[list[list[int]]]:
+        """Token ids of the texts, some texts at a time."""
+        for start in range(0, len(texts), 4096):
+            piece: list[list[int]] = []
+            tokens = 0
+            for encoded in self._tokenizer.encode_batch_fast(
+                list(texts[start : start + 4096]), add_special_tokens=False
+            ):
+                ids = encoded.ids
+                if piece and tokens + len(ids) > _TOKENS:
+                    yield piece
+                    piece, tokens = [], 0
+                piece.append(ids)
+                tokens += len(ids)
+            yield piece
+
+    def _summed(self, texts: list[list[int]]) -> F32:
+        counts = np.fromiter(map(len, texts), np.int64, len(texts))
+        filled = counts > 0
+        found = np.zeros((len(texts), self.dim), np.float32)
+        if filled.any():
+            flat = np.fromiter(chain.from_iterable(texts), np.int64, int(counts.sum()))
+            starts = np.r_[0, np.cumsum(counts[filled])[:-1]]
+            found[filled] = np.add.reduceat(self._table[flat], starts)
+        return found
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def cache_folder() -> Path:
+    """Where tables are kept: ``$VLIT_CACHE``, else ``vlit`` in the user's cache folder."""
+    if named := os.environ.get("VLIT_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlit"
+
+
+def _cached(folder: Path, tokens: int) -> F32:
+    """The table from the cache; built, and kept there, when it is not there or damaged."""
+    size = (folder / "model.safetensors").stat().st_size
+    path = cache_folder() / f"static-{size}-v{VERSION}.npy"
+    found = _read(path, tokens)
+    if found is None:
+        table = Distilling(folder).table.astype(np.float16)
+        try:
+            with atomic(path) as temporary, temporary.open("wb") as file:
+                np.save(file, table)
+        except VlitError as error:
+            raise VlitError(
+                error.what, where=error.where, todo="name a folder for the cache: VLIT_CACHE=/some/folder"
+            ) from error
+        found = table.astype(np.float32)
+    return found
+
+
+def _read(path: Path, tokens: int) -> F32 | None:
+    try:
+        table = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return table.astype(np.float32) if table.ndim == 2 and len(table) == tokens else None
+
+
+class Distilling:
+    """Makes the table. Float32 on the CPU, so that machines agree; some 20 seconds of CPU time for MiniLM."""
+
+    def __init__(self, folder: Path, batch: int = 64) -> None:
+        self._folder, self._batch = folder, batch
+        self._tokenizer = _tokenizer(folder)
+
+    @cached_property
+    def table(self) -> F32:
+        """Weighted vectors, (tokens, DIM); zero for special tokens."""
+        summaries, tokens = self._forward()
+        used = self._used()
+        rows = unit(tokens).astype(np.float64)
+        rows -= rows[used].mean(axis=0)
+        covariance = rows[used].T @ rows[used] / used.sum()
+        axes = np.linalg.eigh(covariance)[1][:, ::-1][:, LEFT_OUT : LEFT_OUT + DIM]
+        axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])  # else free to flip
+        centre = unit(summaries[used].mean(axis=0, keepdims=True))
+        moved = np.where(used, np.maximum(1 - unit(summaries) @ centre[0], 0), 0)
+        table: F32 = (rows @ axes * (moved * self._rarity())[:, None]).astype(np.float32)
+        return table
+
+    def _forward(self) -> tuple[F32, F32]:
+        """Last states of the first token (the summary) and of the token itself, (tokens, d) each."""
+        import torch
+        from transformers import AutoModel
+
+        from vlit.assess.encoders.device import load, quiet
+
+        quiet()
+        model = load(str(self._folder), lambda: AutoModel.from_pretrained(self._folder, dtype=torch.float32))
+        n = self._tokenizer.get_vocab_size()
+        first = torch.full((n,), self._tokenizer.token_to_id("[CLS]") or 0)
+        ids = torch.stack([first, torch.arange(n)], dim=1)
+        with torch.inference_mode():
+            states = torch.cat([model.eval()(b).last_hidden_state for b in torch.split(ids, self._batch)])
+        return states[:, 0].numpy(), states[:, 1].numpy()
+
+    def _used(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which tokens can occur in a text."""
+        names = (self._tokenizer.id_to_token(i) or "[]" for i in range(self._tokenizer.get_vocab_size()))
+        return np.array([not (len(t) > 1 and t[0] == "[" and t[-1] == "]") for t in names])
+
+    def _rarity(self) -> F32:
+        """SIF weights, with ranks that count from "the"."""
+        n = self._tokenizer.get_vocab_size()
+        first = self._tokenizer.token_to_id("the") or 0
+        inverse = 1 / np.arange(2, n - first + 2)
+        weights = np.full(n, _SIGN, np.float32)
+        weights[first:] = COMMON / (COMMON + inverse / inverse.sum())
+        return weights
