@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from vlit.assess.correctness.facts import Facts, Judgement
-from vlit.assess.correctness.judged import judge_sample
+from vlit.assess.correctness.judged import exchanges, facts_of, judge_answer
 from vlit.assess.indicator import Indicator, Need, NoConfig
 from vlit.assess.seen import Part
 from vlit.data.score import Score
@@ -44,8 +44,12 @@ class GroundedCorrectness(Indicator[NoConfig]):
         """Check each sample against the one scene that it shows."""
         known: dict[str, Facts] = {}
         for sample in part.samples:
-            judged = judge_sample(sample, part.scenes, known)
-            yield self.of(sample, *((None, judged.reason) if judged.reason else _summary(judged.claims)))
+            facts, why = facts_of(sample, part.scenes, known)
+            if facts is None:
+                yield self.of(sample, None, why)
+                continue
+            judged = [j for said in exchanges(sample, facts) for j in judge_answer(facts, *said)]
+            yield self.of(sample, *_summary(judged))
 
 
 def _summary(judged: Sequence[Judgement]) -> tuple[float | None, str]:

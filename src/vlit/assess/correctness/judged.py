@@ -58,13 +58,9 @@ def judge_sample(sample: Sample, scenes: Mapping[str, Scene], known: dict[str, F
         scenes: By id.
         known: What was read of scenes before; samples of the same scene are judged faster with it.
     """
-    known = {} if known is None else known
-    scene, why = scene_of(sample, scenes)
-    if scene is None:
+    facts, why = facts_of(sample, scenes, {} if known is None else known)
+    if facts is None:
         return Judged("open", (), reason=why)
-    if scene.id not in known:
-        known[scene.id] = Facts(scene)
-    facts = known[scene.id]
     claims: list[Judgement] = []
     unread: list[str] = []
     for question, answer, topic in exchanges(sample, facts):
@@ -78,6 +74,16 @@ def judge_sample(sample: Sample, scenes: Mapping[str, Scene], known: dict[str, F
     elif outcomes == {"supported"} and not unread:
         verdict = "supported"
     return Judged(verdict, tuple(claims), tuple(dict.fromkeys(unread)))
+
+
+def facts_of(sample: Sample, scenes: Mapping[str, Scene], known: dict[str, Facts]) -> tuple[Facts | None, str]:
+    """What is known of the scene of a sample, kept in ``known``, or ``None`` and why nothing is."""
+    scene, why = scene_of(sample, scenes)
+    if scene is None:
+        return None, why
+    if scene.id not in known:
+        known[scene.id] = Facts(scene)
+    return known[scene.id], ""
 
 
 def scene_of(sample: Sample, scenes: Mapping[str, Scene]) -> tuple[Scene | None, str]:
