@@ -11,7 +11,8 @@ probability of its own.
 
 Cross-fitting: samples fall into two halves by a hash of their id and each half is scored by the model of the
 other, so that no sample is its own evidence. Each model is trained on at most ``train_samples / 2`` samples,
-those with the lowest hash: the same whatever the order or number of workers.
+those with the lowest hash: the same whatever the order or number of workers. With ``reference`` one model is
+trained on the whole of that corpus instead, so that sets can be compared with each other.
 
 The review's formula is the mean log probability with a Word2Vec "probability"; that one does not see word
 order, this one does. Limits: it knows only the set, so a set of one template is "readable" and a rare topic
@@ -28,6 +29,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -36,10 +38,12 @@ import pydantic
 from vlit.assess.indicator import Indicator
 from vlit.assess.seen import Part, Seen
 from vlit.assess.text_readability.ngrams import BEGIN, END, I64, MAX_VOCABULARY, UNKNOWN, TrigramModel
+from vlit.assess.text_readability.reference import reference_texts
 from vlit.data.sample import Sample
 from vlit.data.score import Score
 from vlit.data.seeds import hash64
 from vlit.language.tokens import sentences, words
+from vlit.run.inputs import content_line
 from vlit.run.stage import Config
 
 _NUMBER = "<number>"
@@ -52,6 +56,7 @@ class TextReadabilityConfig(Config):
     train_samples: int = pydantic.Field(default=20_000, ge=2)  #: both halves together
     min_samples: int = pydantic.Field(default=20, ge=1)  #: a half with fewer trains no model
     prior_tokens: float = pydantic.Field(default=8, ge=0)  #: of the set's mean that go into each turn's
+    reference: str | None = None  #: corpus to learn from in place of the set: text, or LLaVA's JSON or JSONL
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,15 @@ class TextReadability(Indicator[TextReadabilityConfig]):
     direction = "higher is better"
     Config = TextReadabilityConfig
 
+    def outside(self) -> Iterator[str]:
+        """The reference corpus."""
+        if self.config.reference is not None:
+            yield content_line(self._reference(self.config.reference))
+
     def fit(self) -> _Pass:
-        """Train the two models."""
-        return _Pass(self.config)
+        """Train the two models, or the one of the reference corpus."""
+        named = self.config.reference
+        return _Pass(self.config, None if named is None else self._reference(named))
 
     def score(self, part: Part, state: tuple[Half, Half]) -> Iterator[Score]:
         """Ask the model of the other half, for all samples of the part at once."""
@@ -106,12 +117,15 @@ class TextReadability(Indicator[TextReadabilityConfig]):
             else:
                 yield self.of(sample, None, f"too few samples to learn from: {state[1 - half].samples}")
 
+    def _reference(self, named: str) -> Path:
+        return (self.base / Path(named).expanduser()).resolve()
+
 
 class _Pass:
     """Keeps the samples with the lowest hashes of each half, then trains."""
 
-    def __init__(self, config: TextReadabilityConfig) -> None:
-        self._config = config
+    def __init__(self, config: TextReadabilityConfig, reference: Path | None = None) -> None:
+        self._config, self._reference = config, reference
         self._kept: tuple[list[tuple[int, int, Sample]], ...] = ([], [])
         self._seen = 0  # tells samples with the same id apart
 
@@ -129,6 +143,10 @@ class _Pass:
             [t for _, _, sample in sorted(heap, key=lambda e: e[:2], reverse=True) if (t := tokens_of(sample))]
             for heap in self._kept
         ]
+        if self._reference is not None:
+            corpus = [tokens for text in reference_texts(self._reference) if (tokens := _sentences(text))]
+            judge = with_usual(self._train(corpus), [*texts[0], *texts[1]])
+            return judge, judge
         first, second = (self._train(some) for some in texts)
         return with_usual(first, texts[1]), with_usual(second, texts[0])
 
@@ -147,13 +165,19 @@ def turns_of(sample: Sample) -> list[list[list[str]]]:
     found = []
     for turn in sample.turns:
         if turn.role != "system":
-            said = []
-            for sentence in sentences(turn.text.replace("<image>", " ")):
-                tokens = [_NUMBER if w[0].isdigit() and "." in w else w for w in words(sentence)]
-                if tokens:
-                    said.append(tokens)
+            said = _sentences(turn.text.replace("<image>", " "))
             if said:
                 found.append(said)
+    return found
+
+
+def _sentences(text: str) -> list[list[str]]:
+    """Tokens of a text, sentence by sentence."""
+    found = []
+    for sentence in sentences(text):
+        tokens = [_NUMBER if w[0].isdigit() and "." in w else w for w in words(sentence)]
+        if tokens:
+            found.append(tokens)
     return found
 
 
