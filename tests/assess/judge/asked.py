@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -81,6 +82,8 @@ def judge(
             known = state
             ask(teacher, lambda: indicator.asks(part, known), folder, Progress())  # noqa: B023 - called at once
         state = indicator.concluded(state, JournalView(folder))
+    indicator = pickle.loads(pickle.dumps(indicator))  # as it goes to the workers
+    state = pickle.loads(pickle.dumps(state))
     whole = Part(part.samples, part.scenes, part.sentences, part.pictures, JournalView(folder))
     return list(indicator.score(whole, state))
 

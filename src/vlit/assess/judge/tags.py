@@ -32,7 +32,7 @@ from vlit.assess.judge.hearing import Flaw, Heard, hear
 from vlit.assess.judge.judging import NO_TEACHER, Judging, JudgingConfig
 from vlit.assess.judge.prompt import Prompt
 from vlit.assess.judge.tag_draw import TagDrawing, TagState, joined, shown_of
-from vlit.assess.judge.tag_system import Vectors, kept, merged, prototypes, read_choice, read_tags
+from vlit.assess.judge.tag_system import Vectors, is_tag, kept, merged, prototypes, read_choice, read_tags
 from vlit.assess.seen import Part
 from vlit.data.sample import Sample
 from vlit.data.score import Score, SetScore
@@ -84,7 +84,7 @@ class TaskTags(Judging[TaskTagsConfig]):
     @cached_property
     def assigning(self) -> Prompt:
         """The prompt by which the judge chooses."""
-        return Prompt("task_assign", None, lambda reply: None)
+        return Prompt("task_assign", None, _no_tag)
 
     def fit(self) -> TagDrawing:
         """Draw the samples that tags are proposed for, and keep their texts."""
@@ -202,6 +202,10 @@ class TaskTags(Judging[TaskTagsConfig]):
 def _cosines(part: Part, prototypes: Vectors) -> Vectors | None:
     """Of each sample with each tag, shape (n, tags)."""
     return None if part.sentences is None else joined(part.sentences) @ prototypes.T
+
+
+def _no_tag(reply: str) -> str | None:
+    return None if is_tag(reply) else "it is no tag"
 
 
 def _why_not(sample: Sample) -> str | None:
