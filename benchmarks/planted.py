@@ -12,6 +12,10 @@ Sets: the 44 free photos with samples of every task; a LLaVA file of 80 COCO pho
 tied to COCO's annotations; a LLaVA file of GPT-4's answers and people's captions where the annotations were
 searched by nobody, so that nothing can be proved absent, and no photos are there.
 
+What to know of the figures: refusals and empty talk are drawn from 8 and 5 sentences, so that indicators of
+repetition see the repeating, not the talk. The parameters of image readability were set on the free photos, not on
+the COCO photos. Wrong colours stay unseen where no colours are annotated and two captions do not agree on one.
+
 The goal is an AUROC of 0.95 where COCO's annotations are known; a defect without any indicator says "none".
 """
 
