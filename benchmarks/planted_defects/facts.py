@@ -21,7 +21,7 @@ UNSEARCHED = (
 )  # fmt: skip
 COLOURS = ("black", "white", "red", "green", "blue", "yellow", "brown", "gray", "orange", "pink", "purple")
 _COLOUR = re.compile(rf"\b(?:{'|'.join(COLOURS)}|grey)\b", re.IGNORECASE)
-_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+_SIDE = re.compile(r"\b(left|right)\b(?!\s+(?:answer|choice|option|one)\b)(?<!is right)", re.IGNORECASE)
 _YES_NO = re.compile(r"^\W*(yes|no)\b", re.IGNORECASE)
 _OTHER = {"left": "right", "right": "left", "yes": "no", "no": "yes"}
 #: As many words are a description; fewer are often true of another photo as well.
