@@ -57,13 +57,17 @@ def test_ramps_and_steps_are_no_noise() -> None:
 def test_blockiness_of_blocks_by_hand() -> None:
     y, x = np.indices((64, 64)) // 8
     blocks = ((x + y) % 2 * 10).astype(np.float32)
-    # Steps of 10 on the grid and of 0 beside it, in both directions: 20 / (0 + 0.5) - 1.
-    assert damage.blockiness(blocks) == pytest.approx(39)
+    # Steps of 10 on each line of the grid and of 0 beside it: 10 / (0 + 0.5) - 1.
+    assert damage.blockiness(blocks) == pytest.approx(19)
     assert damage.blockiness(np.roll(blocks, (3, 3), axis=(0, 1))) == 0  # the grid starts at the corner
     half = blocks[::2, ::2]
-    assert damage.blockiness(half, reduction=2) == pytest.approx(39)
+    assert damage.blockiness(half, reduction=2) == pytest.approx(19)
     assert damage.blockiness(half, reduction=4) is None
     assert damage.blockiness(blocks[:31]) is None
+
+
+def test_edges_that_happen_to_lie_on_the_grid_are_no_blocks() -> None:
+    assert damage.blockiness(np.asarray(tiles(tile=20).convert("L"), np.float32)) == 0
 
 
 def test_entropy_is_in_bits() -> None:

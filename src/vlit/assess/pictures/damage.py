@@ -6,13 +6,14 @@ the tenth percentile over blocks of 16 x 16 is taken: noise is everywhere, textu
 nearly black or white are left out, where there are others: noise is cut off there. In photos without any
 smooth place texture still counts as noise.
 
-Blockiness compares steps of luminance across the lines of the 8 x 8 grid with the steps beside them:
+Blockiness compares the steps of luminance across each line of the 8 x 8 grid with the steps beside it:
 
-    blockiness = sum over the grid of |x(p+1) - x(p)| / (mean of the same one pixel before and after) - 1
+    blockiness = median over lines of: mean |x(p) - x(p-1)| on the line / (its mean one pixel beside + 1/2) - 1
 
-at least 0, steps cut off at 24 so that real edges count less. It is measured as decoded, before the photo is
-brought to working size; a JPEG that was reduced in decoding has a grid of 4 or 2. The grid starts at the upper
-left corner: it is not found in a photo that was cut or resized after it was compressed.
+at least 0, steps cut off at 24. The median keeps edges of the picture apart from the grid, which is
+everywhere. It is measured as decoded, before the photo is brought to working size; a JPEG that was reduced in
+decoding has a grid of 4. The grid starts at the upper left corner: it is not found in a photo that was cut or
+resized after it was compressed. JPEG of quality 30 has about 0.3, of 10 about 1.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from vlit.assess.pictures.filters import block_sums
 from vlit.assess.pictures.pixels import F32
@@ -53,14 +55,15 @@ def blockiness(luminance: F32, reduction: int = 1) -> float | None:
     grid = _GRID // reduction
     if grid < 4 or min(luminance.shape) < 4 * grid:
         return None
-    on = beside = 0.0
+    found = []
     for x in (luminance, luminance.T):
         lines = np.arange(grid, x.shape[1] - 1, grid)
-        before, at, after = (_step(x, lines + shift) for shift in (-1, 0, 1))
-        on, beside = on + at, beside + (before + after) / 2
-    return max(0.0, on / (beside + _QUIET) - 1)
+        before, at, after = (_steps(x, lines + shift) for shift in (-1, 0, 1))
+        found.append(at / ((before + after) / 2 + _QUIET) - 1)
+    return max(0.0, float(np.median(np.concatenate(found))))
 
 
-def _step(x: F32, columns: np.ndarray) -> float:
-    """Mean step from the pixel before each column to the column."""
-    return float(np.minimum(np.abs(x[:, columns] - x[:, columns - 1]), _CUT).mean())
+def _steps(x: F32, columns: npt.NDArray[np.int64]) -> F32:
+    """Mean step from the pixel before each column to the column, shape (columns,)."""
+    steps: F32 = np.minimum(np.abs(x[:, columns] - x[:, columns - 1]), _CUT).mean(axis=0)
+    return steps
