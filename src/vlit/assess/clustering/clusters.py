@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from vlit.assess.clustering.engines import threads
 from vlit.assess.clustering.filters import Filter
-from vlit.assess.clustering.rows import F64, I32, Array, Distinct
+from vlit.assess.clustering.rows import F64, I32, I64, Array, Distinct
 
+ROOM = 1 << 17  # pairs that a thread collects before they are copied: 1 MB
 WAITING = 1 << 22  # pairs that may wait before they are looked through: 32 MB
 
 
@@ -118,78 +123,82 @@ class Growth:
         self._waiting = self._kept()
 
 
-class Scanner:
-    """Finds the neighbours in blocks of products, with a thread for each processor."""
+class Stretch(NamedTuple):
+    """Two stretches of a filter's points that are to be compared."""
 
-    def __init__(self, growth: Growth, vectors: Array, rows: Array, eps: float, threads: int) -> None:
-        self.growth, self.vectors, self.rows, self.threads = growth, vectors, rows, threads
-        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self.found: list[I32] = []
+    left: slice
+    right: slice | I64
+    rows: I32  #: the points on the left
+    columns: I32  #: the points on the right
+    shift: int  #: row r is compared with the columns from r + shift on
+
+
+class Scanner:
+    """Compares stretches of points with a thread for each processor, and feeds a growth with the neighbours.
+
+    Threads read what is core and united while that grows. They may see it late, and then report a pair that
+    says nothing new; so threads change no result.
+    """
+
+    def __init__(self, growth: Growth, sieve: Filter, vectors: Array, rows: I64, eps: float) -> None:
+        self.growth, self.sieve, self.vectors, self.rows = growth, sieve, vectors, rows
         square = eps * eps
         slack = (vectors.shape[1] + 8) * 2.0**-21
         # float32 decides what is clear; beyond its range, and for float64 rows, nothing is
         clear = vectors.dtype != np.float64 and 1e-25 < square < 1e30
-        self.reach = np.array([square, *((square * (1 - slack), square * (1 + slack)) if clear else (-1, np.inf))])
+        self.reach = np.array(
+            [square, *((square * (1 - slack), square * (1 + slack)) if clear else (-1, np.inf))]
+        )
+        self._own = threading.local()
 
-    def compare(self, sieve: Filter, left: slice, right: slice, rows: I32, columns: I32, shift: int) -> None:
-        """Feed the growth with the neighbours among two stretches of the filter's points.
+    def run(self, stretches: Iterable[Stretch]) -> None:
+        """Compare all of them."""
+        workers = threads()
+        with self.sieve.engine.one_thread_each(), ThreadPoolExecutor(workers) as pool:
+            running: deque[Future[list[I32]]] = deque()
+            for stretch in stretches:
+                running.append(pool.submit(self.neighbours, stretch))
+                if len(running) > 2 * workers:
+                    self._take(running.popleft())
+            while running:
+                self._take(running.popleft())
 
-        Args:
-            sieve: The filter.
-            left: Places of its points.
-            right: Places of its points.
-            rows: The points on the left.
-            columns: The points on the right.
-            shift: Row r is compared with the columns from r + shift on.
-        """
+    def _take(self, done: Future[list[I32]]) -> None:
+        for pairs in done.result():
+            self.growth.absorb(pairs)
+
+    def neighbours(self, stretch: Stretch) -> list[I32]:
+        """Pairs of neighbours; those that say nothing new may be missing."""
         from vlit.assess.clustering import scans
 
-        if sieve.apart(left, right) or scans.all_joined(self.growth.core, self.growth.parent, rows, columns):
-            return
-        bounds, engine = sieve.bounds(left, right), sieve.engine
-        a, b = sieve.store[left], sieve.store[right]
-        if engine.here:
-            self.scan(engine.products(a, b), engine.limits(bounds), shift, rows, columns)
-        else:
+        sieve, engine, growth = self.sieve, self.sieve.engine, self.growth
+        left, right, rows, columns, shift = stretch
+        if sieve.apart(left, right) or scans.all_joined(growth.core, growth.parent, rows, columns):
+            return []
+        bounds, a, b = sieve.bounds(left, right), sieve.store[left], sieve.store[right]
+        pairs: list[I32] = []
+        if not engine.here:
             places = engine.passing(a, b, bounds, shift)
-            self.verify(np.stack([rows[places[:, 0]], columns[places[:, 1]]], axis=1))
-
-    def scan(self, products: Array, limits: Array, shift: int, left: I32, right: I32) -> None:
-        """Feed the growth with the neighbours of a block; see ``scans.scanned``."""
-        from vlit.assess.clustering import scans
-
-        edges = np.linspace(0, len(left), 2 * self.threads + 1).astype(int)
-        todo = [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if a < b]
-        room = max(1 << 17, products.shape[1])
-        while len(self.found) < len(todo) or (self.found and len(self.found[0]) < room):
-            self.found = [np.empty((room, 2), np.int32) for _ in todo]
-
-        def work(piece: tuple[int, tuple[int, int]]) -> tuple[int, int]:
-            number, (start, stop) = piece
+            passed = np.stack([rows[places[:, 0]], columns[places[:, 1]]], axis=1)
+            found = np.empty_like(passed)
+            count = scans.verified(
+                passed, self.vectors, self.rows, self.reach, growth.core, growth.parent, found
+            )
+            return [found[:count]]
+        products, limits, row = engine.products(a, b), engine.limits(bounds), 0
+        found = self._room(len(columns))
+        while row < len(rows):
             count, row = scans.scanned(
-                products, limits, start, stop, shift, left, right, self.vectors, self.rows, self.reach,
-                self.growth.core, self.growth.parent, self.found[number],
+                products, limits, row, shift, rows, columns, self.vectors, self.rows, self.reach, growth.core,
+                growth.parent, found,
             )  # fmt: skip
-            return count, row
+            if count:
+                pairs.append(found[:count].copy())
+        return pairs
 
-        while todo:
-            done = list((self.pool.map if self.pool else map)(work, enumerate(todo)))
-            for number, (count, _) in enumerate(done):
-                self.growth.absorb(self.found[number][:count])
-            todo = [(row, stop) for (_, row), (_, stop) in zip(done, todo, strict=True) if row < stop]
-
-    def verify(self, pairs: I32) -> None:
-        """Feed the growth with those of the pairs that are neighbours."""
-        from vlit.assess.clustering import scans
-
-        found = np.empty_like(pairs)
-        growth = self.growth
-        count = scans.verified(pairs, self.vectors, self.rows, self.reach, growth.core, growth.parent, found)
-        growth.absorb(found[:count])
-
-    def __enter__(self) -> Scanner:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.pool:
-            self.pool.shutdown()
+    def _room(self, columns: int) -> I32:
+        """A buffer of this thread."""
+        found: I32 | None = getattr(self._own, "found", None)
+        if found is None or len(found) < columns:
+            found = self._own.found = np.empty((max(ROOM, columns), 2), np.int32)
+        return found

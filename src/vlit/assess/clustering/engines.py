@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +27,9 @@ class Engine(Protocol):
     #: Whether products come to this processor's memory, where compiled loops scan them.
     here: bool
 
+    def one_thread_each(self) -> AbstractContextManager[None]:
+        """Within it several threads multiply at once."""
+
     def store(self, n: int, width: int) -> Any:
         """Room for n rows."""
 
@@ -31,13 +37,13 @@ class Engine(Protocol):
         """Store rows, rounded; give the norm of what rounding took from each."""
 
     def products(self, left: Any, right: Any) -> Array:
-        """Every row of ``left`` with every row of ``right``; overwritten by the next call. ``here`` only."""
+        """All rows on the left with all on the right; overwritten by the thread's next call. ``here`` only."""
 
     def limits(self, bounds: F64) -> Array:
         """Bounds as numbers that products can be compared with (``scans.scanned``), rounded down."""
 
     def passing(self, left: Any, right: Any, bounds: F64, shift: int) -> I32:
-        """Places (row, column) of the products that reach the bound of their row, from column row + ``shift`` on."""
+        """Places of the products that reach the bound of their row, from column row + ``shift`` on."""
 
 
 class NumpyEngine:
@@ -46,7 +52,11 @@ class NumpyEngine:
     name, verifying, here = "numpy float32", 3_000.0, True
 
     def __init__(self) -> None:
-        self._buffer = np.empty(0, np.float32)
+        self._own = threading.local()
+
+    def one_thread_each(self) -> AbstractContextManager[None]:
+        """See ``Engine``. The library of numpy keeps its threads."""
+        return nullcontext()
 
     def store(self, n: int, width: int) -> F32:
         """See ``Engine``."""
@@ -60,9 +70,10 @@ class NumpyEngine:
     def products(self, left: F32, right: F32) -> Array:
         """See ``Engine``."""
         size = len(left) * len(right)
-        if len(self._buffer) < size:
-            self._buffer = np.empty(size, np.float32)
-        return np.matmul(left, right.T, out=self._buffer[:size].reshape(len(left), len(right)))
+        buffer = getattr(self._own, "buffer", None)
+        if buffer is None or len(buffer) < size:
+            buffer = self._own.buffer = np.empty(size, np.float32)
+        return np.matmul(left, right.T, out=buffer[:size].reshape(len(left), len(right)))
 
     def limits(self, bounds: F64) -> Array:
         """See ``Engine``."""
@@ -85,7 +96,18 @@ class TorchEngine:
         self.verifying = 9_000.0 if dtype == "bfloat16" else 3_000.0
         if not self.here:
             self.verifying = 1e6  # the device multiplies, the processor verifies
-        self._buffer = torch.empty(0, dtype=self.dtype, device=self.device)
+        self._own = threading.local()
+
+    @contextmanager
+    def one_thread_each(self) -> Iterator[None]:
+        """See ``Engine``. New threads take the number of threads that was set last."""
+        before = self.torch.get_num_threads()
+        self._own = threading.local()
+        try:
+            yield
+        finally:
+            if self.here:
+                self.torch.set_num_threads(before)
 
     def store(self, n: int, width: int) -> Any:
         """See ``Engine``."""
@@ -102,16 +124,21 @@ class TorchEngine:
     def products(self, left: Any, right: Any) -> Array:
         """See ``Engine``."""
         found = self._products(left, right)
-        return (found if self.dtype == self.torch.float32 else found.view(self.torch.int16)).numpy()  # type: ignore[no-any-return]
+        products: Array = (found if self.dtype == self.torch.float32 else found.view(self.torch.int16)).numpy()
+        return products
 
     def limits(self, bounds: F64) -> Array:
-        """See ``Engine``. A bfloat16 is the upper half of a float32: two steps below that is lower for sure."""
+        """See ``Engine``.
+
+        A bfloat16 is the upper half of a float32. A sum that reaches the bound still reaches the bound rounded
+        down when it is rounded itself: rounding keeps the order. So the rounding of the products costs nothing.
+        """
         below = _below(bounds)
         if self.dtype == self.torch.float32:
             return below
         bits = (below.view(np.uint32) >> 16).astype(np.int32)
-        keys = np.where(bits < 0x8000, bits, -1 - (bits & 0x7FFF))  # as ``scans._ordered``
-        return np.maximum(keys - 2, -0x8000).astype(np.int16)
+        # turned as in ``scans._reaches``; what was cut off made a negative number larger: one step back
+        return np.where(bits < 0x8000, bits, np.maximum(-2 - (bits & 0x7FFF), -0x8000)).astype(np.int16)
 
     def passing(self, left: Any, right: Any, bounds: F64, shift: int) -> I32:
         """See ``Engine``."""
@@ -124,9 +151,12 @@ class TorchEngine:
 
     def _products(self, left: Any, right: Any) -> Any:
         size = len(left) * len(right)
-        if len(self._buffer) < size:
-            self._buffer = self.torch.empty(size, dtype=self.dtype, device=self.device)
-        return self.torch.mm(left, right.T, out=self._buffer[:size].view(len(left), len(right)))
+        buffer = getattr(self._own, "buffer", None)
+        if buffer is None or len(buffer) < size:
+            if self.here:
+                self.torch.set_num_threads(1)  # of this thread: there is one for each processor
+            buffer = self._own.buffer = self.torch.empty(size, dtype=self.dtype, device=self.device)
+        return self.torch.mm(left, right.T, out=buffer[:size].view(len(left), len(right)))
 
 
 def engine_for(device: str) -> Engine:
@@ -153,7 +183,7 @@ def engine_for(device: str) -> Engine:
         # sums of bfloat16 products have to be kept in float32
         torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
         return TorchEngine(device, "bfloat16")
-    return TorchEngine("cpu", "bfloat16") if _bfloat16_is_fast() else NumpyEngine()
+    return TorchEngine("cpu", "bfloat16" if _bfloat16_is_fast() else "float32")
 
 
 def threads() -> int:

@@ -1,9 +1,10 @@
 """A filter that lets every pair of neighbours through and few others: products of short, rounded rows.
 
-|x - y| <= eps means x.y >= (|x|^2 + |y|^2 - eps^2) / 2. Rows are turned so that their first coordinates hold most of
-their length; of the others only the norm is kept. With heads h and tails of norm t, Cauchy and Schwarz give
-x.y <= h_x.h_y + t_x t_y: one product of p + 1 numbers instead of d. Whatever rounding can take from it is bounded and
-allowed for: the norm of what each row lost when it became bfloat16, the error of the rotation, the error of the sums.
+|x - y| <= eps means x.y >= (|x|^2 + |y|^2 - eps^2) / 2. Rows are turned so that their first coordinates hold
+most of their length; of the others only the norm is kept. With heads h and tails of norm t, Cauchy and Schwarz
+give x.y <= h_x.h_y + t_x t_y: one product of p + 1 numbers instead of d. Whatever rounding can take from it is
+bounded and allowed for: the norm of what each row lost when it became bfloat16, the error of the rotation, the
+error of the sums.
 """
 
 from __future__ import annotations
@@ -33,11 +34,10 @@ class Frame:
     def moved(self, rows: Array) -> F32:
         """Rows, moved and scaled: each number off by at most 4 units."""
         kind = np.float64 if rows.dtype == np.float64 or not 1e-30 < self.scale < 1e30 else np.float32
-        wide = rows.astype(kind)
+        wide: Array = rows.astype(kind)
         if self.mean is not None:
-            wide -= self.mean.astype(np.float32).astype(kind)
-        wide *= kind(self.scale)
-        return wide.astype(np.float32, copy=False)
+            wide = wide - self.mean.astype(np.float32).astype(kind)
+        return (wide * kind(self.scale)).astype(np.float32, copy=False)
 
     def norms(self, vectors: Array, rows: I64) -> F64:
         """Norms of some rows in this frame, from 0 to 1."""
@@ -47,7 +47,7 @@ class Frame:
         return found
 
     def heads(self, rows: Array) -> tuple[F32, F64, F64]:
-        """First coordinates with the norm of the others behind them, norms of the rows, error of the coordinates."""
+        """First coordinates and the norm of the others; norms of the rows; error of the coordinates."""
         moved = self.moved(rows)
         wide = moved.astype(np.float64)
         square = np.einsum("ij,ij->i", wide, wide)
@@ -145,7 +145,8 @@ def _best_width(moved: F64, basis: F64, groups: list[I64], eps: float, engine: E
             passed += int(np.sum((upper >= least - slack) & (exact < least)))
             pairs += upper.size
         costs[p] = p + 1 + engine.verifying * passed / max(pairs, 1)
-    return min(costs, key=lambda p: (costs[p], p))
+    best: int = min(costs, key=lambda p: (costs[p], p))
+    return best
 
 
 def _directions(moved: F64, count: int) -> F64:
@@ -153,9 +154,10 @@ def _directions(moved: F64, count: int) -> F64:
     d = moved.shape[1]
     if d <= 1024:
         values, vectors = np.linalg.eigh(moved.T @ moved)
-        return vectors[:, np.argsort(-values, kind="stable")[:count]]  # type: ignore[no-any-return]
+        return vectors[:, np.argsort(-values, kind="stable")[:count]]
     found = np.linalg.qr(moved.T @ moved[:, :count])[0]  # subspace iteration
     for _ in range(2):
         found = np.linalg.qr(moved.T @ (moved @ found))[0]
     values, turns = np.linalg.eigh((moved @ found).T @ (moved @ found))
-    return found @ turns[:, np.argsort(-values, kind="stable")]  # type: ignore[no-any-return]
+    basis: F64 = found @ turns[:, np.argsort(-values, kind="stable")]
+    return basis

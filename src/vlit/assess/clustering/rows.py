@@ -30,8 +30,10 @@ def matrix(vectors: npt.ArrayLike) -> Array:
         ValueError: Not two-dimensional, or not numbers.
     """
     given = vectors if isinstance(vectors, np.ndarray) else np.asarray(vectors)
-    if given.ndim != 2 or given.dtype.kind not in "fiub":
-        raise ValueError(f"vectors have to be numbers of shape (n, d), not {given.dtype} of shape {given.shape}")
+    if given.ndim != 2 or not given.shape[1] or given.dtype.kind not in "fiub":
+        raise ValueError(
+            f"vectors have to be numbers of shape (n, d), not {given.dtype} of shape {given.shape}"
+        )
     if given.dtype not in (np.float16, np.float32, np.float64):
         given = given.astype(np.float64)
     return np.ascontiguousarray(given)

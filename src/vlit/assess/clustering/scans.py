@@ -1,7 +1,8 @@
 """Loops over products of rows, compiled: which pairs pass the filter, and which of them are neighbours indeed.
 
-Vectors are float32, float64, or float16 seen as ``uint16`` (the compiler has no float16). All kernels release the
-interpreter's lock, write to buffers of their own and only read what is shared, so that rows can be cut among threads.
+Vectors are float32, float64, or float16 seen as ``uint16`` (the compiler has no float16). All kernels release
+the interpreter's lock, write to buffers of their own and only read what is shared, so that rows can be cut
+among threads.
 """
 
 from __future__ import annotations
@@ -10,38 +11,10 @@ from typing import Any, TypeAlias
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
+
+from vlit.assess.clustering.lanes import LANES, double, lowest_bit, reaching, single
 
 A: TypeAlias = Any  # numba derives the types of arrays
-CHUNK = 64  # products looked at together
-
-
-def _reader(kind: A) -> A:
-    """A compiled function that gives a value as ``kind``; ``uint16`` are the bits of a finite float16."""
-
-    def read(typing: A, value: A) -> A:
-        def code(context: A, builder: A, signature: A, args: A) -> A:
-            (number,), source = args, value
-            if value == types.uint16:
-                word = ir.IntType(32)
-                bits = builder.zext(number, word)
-                magnitude = builder.shl(builder.and_(bits, word(0x7FFF)), word(13))
-                # the exponent of float16 starts at 2^-14, that of float32 at 2^-126; so subnormal ones come out right
-                scaled = builder.fmul(builder.bitcast(magnitude, ir.FloatType()), ir.FloatType()(2.0**112))
-                sign = builder.shl(builder.and_(bits, word(0x8000)), word(16))
-                number = builder.bitcast(builder.or_(builder.bitcast(scaled, word), sign), ir.FloatType())
-                source = types.float32
-            return context.cast(builder, number, source, kind)
-
-        return kind(value), code
-
-    return intrinsic(read)
-
-
-_double = _reader(types.float64)
-_single = _reader(types.float32)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -55,14 +28,14 @@ def squared_distance(vectors: A, i: A, j: A) -> A:
     s0, s1, s2, s3, s4, s5, s6, s7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     even = d - d % 8
     for k in range(0, even, 8):
-        d0 = _double(x[k]) - _double(y[k])
-        d1 = _double(x[k + 1]) - _double(y[k + 1])
-        d2 = _double(x[k + 2]) - _double(y[k + 2])
-        d3 = _double(x[k + 3]) - _double(y[k + 3])
-        d4 = _double(x[k + 4]) - _double(y[k + 4])
-        d5 = _double(x[k + 5]) - _double(y[k + 5])
-        d6 = _double(x[k + 6]) - _double(y[k + 6])
-        d7 = _double(x[k + 7]) - _double(y[k + 7])
+        d0 = double(x[k]) - double(y[k])
+        d1 = double(x[k + 1]) - double(y[k + 1])
+        d2 = double(x[k + 2]) - double(y[k + 2])
+        d3 = double(x[k + 3]) - double(y[k + 3])
+        d4 = double(x[k + 4]) - double(y[k + 4])
+        d5 = double(x[k + 5]) - double(y[k + 5])
+        d6 = double(x[k + 6]) - double(y[k + 6])
+        d7 = double(x[k + 7]) - double(y[k + 7])
         s0 += d0 * d0
         s1 += d1 * d1
         s2 += d2 * d2
@@ -72,7 +45,7 @@ def squared_distance(vectors: A, i: A, j: A) -> A:
         s6 += d6 * d6
         s7 += d7 * d7
     for k in range(even, d):
-        d0 = _double(x[k]) - _double(y[k])
+        d0 = double(x[k]) - double(y[k])
         s0 += d0 * d0
     return ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
 
@@ -83,32 +56,14 @@ def rough_squared_distance(vectors: A, i: A, j: A) -> A:
     x, y = vectors[i], vectors[j]
     total = np.float32(0)
     for k in range(len(x)):
-        difference = _single(x[k]) - _single(y[k])
+        difference = single(x[k]) - single(y[k])
         total += difference * difference
     return total
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _ordered(typing: A, value: A) -> A:
-    """A product as a number that orders like it: float32 as it is, ``int16`` as the bits of a bfloat16.
-
-    Negative floats are ordered by magnitude, negative integers by two's complement: all but the sign is turned over.
-    """
-
-    def code(context: A, builder: A, signature: A, args: A) -> A:
-        (number,) = args
-        if value == types.int16:
-            word = ir.IntType(16)
-            negative = builder.and_(builder.ashr(number, word(15)), word(0x7FFF))
-            number = builder.xor(number, negative)
-        return number
-
-    return value(value), code
-
-
 @numba.njit(cache=True, nogil=True)
 def near(vectors: A, i: A, j: A, reach: A) -> A:
-    """Whether two rows are neighbours: ``reach`` is the squared eps, and the squares that are surely below and above."""
+    """Whether two rows are neighbours. ``reach``: squared eps, a square surely below it, one above."""
     rough = rough_squared_distance(vectors, i, j)
     if rough < reach[1]:
         return True
@@ -135,7 +90,7 @@ def all_joined(core: A, parent: A, left: A, right: A) -> A:
     for i in left:
         if not joined(core, parent, i, left[0]):
             return False
-    for j in right:
+    for j in right:  # noqa: SIM110 - a compiled loop
         if not joined(core, parent, j, left[0]):
             return False
     return True
@@ -143,16 +98,16 @@ def all_joined(core: A, parent: A, left: A, right: A) -> A:
 
 @numba.njit(cache=True, nogil=True)
 def scanned(
-    products: A, limits: A, start: A, stop: A, shift: A, left: A, right: A, vectors: A, rows: A, reach: A, core: A,
+    products: A, limits: A, start: A, shift: A, left: A, right: A, vectors: A, rows: A, reach: A, core: A,
     parent: A, found: A,
 ) -> A:  # fmt: skip
-    """Neighbours among the rows ``start`` to ``stop`` of a block of products.
+    """Neighbours from row ``start`` of a block of products.
 
     Args:
-        products: Shape (rows, columns): upper bounds, less what ``limits`` allows for, as float32 or bits of bfloat16.
-        limits: For each row what a product has to reach, in the order of ``_ordered``.
+        products: Shape (rows, columns): upper bounds, less what ``limits`` allows for, as float32 or bits of
+            bfloat16.
+        limits: For each row what a product has to reach, in the same form, turned as ``lanes.reaching`` tells.
         start: First row to look at.
-        stop: Row to stop before.
         shift: In row r only the columns from r + shift on are looked at.
         left: Point of each row.
         right: Point of each column.
@@ -168,29 +123,24 @@ def scanned(
     """
     columns = products.shape[1]
     count = 0
-    for r in range(start, stop):
+    for r in range(start, len(products)):
         if count + columns > len(found):
             return count, r
         row, limit, i = products[r], limits[r], left[r]
-        for c0 in range(max(0, r + shift), columns, CHUNK):
-            end = min(c0 + CHUNK, columns)
-            highest = _ordered(row[c0])
-            for c in range(c0, end):
-                highest = max(highest, _ordered(row[c]))
-            if highest < limit:
-                continue
-            for c in range(c0, end):
-                if _ordered(row[c]) >= limit:
-                    j = right[c]
-                    if not joined(core, parent, i, j) and near(vectors, rows[i], rows[j], reach):
-                        found[count, 0], found[count, 1] = i, j
-                        count += 1
-    return count, stop
+        for c in range(max(0, r + shift), columns, LANES):
+            bits = reaching(row, c, columns, limit)
+            while bits:
+                j = right[c + lowest_bit(bits)]
+                bits &= bits - np.uint64(1)
+                if not joined(core, parent, i, j) and near(vectors, rows[i], rows[j], reach):
+                    found[count, 0], found[count, 1] = i, j
+                    count += 1
+    return count, len(products)
 
 
 @numba.njit(cache=True, nogil=True)
 def verified(pairs: A, vectors: A, rows: A, reach: A, core: A, parent: A, found: A) -> A:
-    """Those of the pairs that are neighbours, and how many they are: for products that were looked at elsewhere."""
+    """Put those of the pairs that are neighbours into ``found``, and give their number."""
     count = 0
     for k in range(len(pairs)):
         i, j = pairs[k, 0], pairs[k, 1]

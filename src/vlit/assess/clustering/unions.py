@@ -1,8 +1,8 @@
 """Union-find over core points, compiled: neighbours come in as a stream of pairs, no list of them is kept.
 
-A point is *core* when the weights within reach of it, its own among them, add up to ``min_points``. Only core points are
-united. A pair of which one end is not core yet waits in ``pending``: it is settled when the stream has ended. A root is
-the lowest index of its set, so that clusters can be numbered by their first core point.
+A point is *core* when the weights within reach of it, its own among them, add up to ``min_points``. Only core
+points are united. A pair of which one end is not core yet waits in ``pending``: it is settled when the stream
+has ended. A root is the lowest index of its set, so that clusters can be numbered by their first core point.
 
 All of this is serial, and its result does not depend on the order of the pairs.
 """
@@ -69,12 +69,21 @@ def counted(pairs: A, weight: A, mass: A, spill: A) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def absorbed(
-    pairs: A, weight: A, mass: A, spill: A, core: A, parent: A, anchor: A, min_points: A, counting: A, pending: A
+    pairs: A,
+    weight: A,
+    mass: A,
+    spill: A,
+    core: A,
+    parent: A,
+    anchor: A,
+    min_points: A,
+    counting: A,
+    pending: A,
 ) -> A:
     """Count and unite the pairs; those that have to wait go to ``pending``, whose new length is the result.
 
-    ``anchor`` is a core point that each point is known to have waited beside: another pair with the same set says
-    nothing new. ``pending`` has room for all pairs.
+    ``anchor`` is a core point that each point is known to have waited beside: another pair with the same set
+    says nothing new. ``pending`` has room for all pairs.
     """
     waiting = 0
     for k in range(len(pairs)):
@@ -125,7 +134,7 @@ def bordered(pending: A, core: A, parent: A, border: A) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def numbered(core: A, parent: A, border: A) -> A:
-    """Labels: clusters are numbered by their first core point; -1 is noise. ``border`` is n where there is none."""
+    """Labels by the first core points of clusters; -1 is noise. ``border`` is n where there is none."""
     n = len(core)
     labels = np.full(n, -1, np.int32)
     number = np.full(n, -1, np.int32)
