@@ -66,3 +66,20 @@ def clip(folder: Path, kind: str = "CLIP", *, seed: int = 0) -> Path:
     pixels.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def llama(folder: Path, *, seed: int = 0, longest: int = 64) -> Path:
+    """A Llama that reads bytes."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    tokenizer = byte_tokenizer()
+    torch.manual_seed(seed)
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, max_position_embeddings=longest, bos_token_id=0, **SHAPE
+    )
+    model = transformers.LlamaForCausalLM(config)
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

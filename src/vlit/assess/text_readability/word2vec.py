@@ -3,8 +3,8 @@
     value = sum over skip-gram pairs of log P(word | word near it) / number of known tokens      at most 0
 
 The model is gensim's skip-gram with hierarchical softmax, trained on at most ``train_samples`` samples of the
-set (those with the lowest hash, in the order of the hashes, by one thread: the same on every run), and ``score``
-is the one of Taddy 2015. The review gives neither the settings nor the map to the 0.83 that it reports.
+set (those with the lowest hash, in the order of the hashes, by one thread: the same on every run); ``score`` is
+the one of Taddy 2015. The review gives neither the settings nor the map to the 0.83 that it reports.
 
 Limits, which are the reason why this is not what we recommend: each word has some ten neighbours in its window,
 so this is no log probability of a token; neighbours are a bag, so **word order is hardly seen** (shuffled text
