@@ -368,3 +368,19 @@ def test_agreement_is_counted_over_samples_that_have_all_votes() -> None:
     assert detail["settled_by_rules"] == 1 and detail["share_unparsed"] == pytest.approx(1 / 10)
     assert detail["fleiss_kappa"] is None and detail["vote_entropy"] == 0.0
     assert math.isclose(detail["c"], 100.0)
+
+
+def test_batch_files_bring_the_same_scores_as_calls(tmp_path: Path) -> None:
+    image = photo(tmp_path)
+    samples = [sample("What is it?", f"Thing {n}.", id=str(n), images=(image,)) for n in range(6)]
+    part = part_of(samples)
+
+    def says(body: dict[str, Any], digest: str, index: int) -> str | None:
+        return "I would rather not." if index == 1 and not sent_back(body) else None
+
+    with ScriptedTeacher(says=says) as server:
+        called = judge(votes(), part, teacher_at(server.url), tmp_path / "calls")
+        batched = judge(votes(), part, teacher_at(server.url, batch={"poll": 0.02}), tmp_path / "batch")
+        assert any(call.path == "/v1/batches" for call in server.log)
+    assert batched == called
+    assert all(str(score.reason).startswith("5 votes: ") for score in called)
