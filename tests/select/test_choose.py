@@ -131,13 +131,17 @@ def test_samples_are_made_of_chosen_photos_alone(by: str, demo: Path, tmp_path: 
     assert len(wanted) == 9
     assert {s.provenance.scenes[0] for s in run.samples} == wanted
     assert len(run.samples.parts()) == len(run.scenes.parts())
-    assert recipe.stages[2].expect(run) == "9 chosen scenes"
-    assert recipe.stages[1].remark() == f"chooses 9 photos by {by}; no samples are made of the others"
+    stages = {stage.name: stage for stage in recipe.stages}
+    assert list(stages) == ["collect", *(["look"] if by == "farthest" else []), "choose", "generate"]
+    assert stages["generate"].expect(run) == "9 chosen scenes"
+    assert stages["choose"].remark() == f"chooses 9 photos by {by}; no samples are made of the others"
+    looked = [p.stat().st_mtime_ns for p in run.table("scene_pictures").parts()]
     # Another number makes the samples anew; without the stage, the choice of before would still be there.
     more = parse_recipe(RECIPE.format(demo=demo, choose=f"{{n: 12, by: {by}}}"), base=tmp_path)
     execute(more, run, workers=1)
     now = {s.provenance.scenes[0] for s in run.samples}
     assert wanted <= now and len(now) == 12
+    assert looked == [p.stat().st_mtime_ns for p in run.table("scene_pictures").parts()]
     without = parse_recipe(RECIPE.format(demo=demo, choose="").replace("choose: \n", ""), base=tmp_path)
     with pytest.raises(VlitError, match="'generate' would read 'scene_verdicts'"):
         execute(without, run, workers=1)

@@ -44,11 +44,14 @@ def _selection(run: RunFolder) -> None:
     colour = "bold" if kept else "bold yellow"
     _line("kept", f"[{colour}]{kept:,}[/] of {plural(total, 'sample')} ({percent(kept, total)})")
     reasons = [
-        f"{n:,} by " + ("the cap on their task" if rule == "cap" else escape(rule))
+        f"{n:,} by " + {"cap": "the cap on their task", "keep": "the choice"}.get(rule, escape(rule))
         for rule, n in counts.most_common()
     ]
     if reasons:
         _line("dropped", ", ".join(reasons))
+    variants = [f"{escape(name)} {len(run.variant(name).selected):,}" for name in run.variants()]
+    if variants:
+        _line("variants", ", ".join(variants))
 
 
 def _teacher(run: RunFolder) -> None:

@@ -33,7 +33,7 @@ class Verdict(Row, frozen=True, kw_only=True):
 
     sample: str
     keep: bool
-    rule: str  #: the gate that decided: an indicator's name, "cap" or "kept"
+    rule: str  #: what decided: a gate's indicator, "cap", "keep", "kept"; of scenes "unfit", "choose", "kept"
     reason: str
 
 

@@ -211,7 +211,7 @@ def words(name: str) -> str:
 
 def rule_words(rule: str) -> str:
     """What a verdict's rule is called in a sentence."""
-    return "cap on the task" if rule == "cap" else words(rule).lower()
+    return {"cap": "cap on the task", "keep": "not chosen"}.get(rule, words(rule).lower())
 
 
 def _magnitude(value: float) -> int:

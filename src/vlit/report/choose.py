@@ -75,7 +75,7 @@ def in_turn(groups: Mapping[str, Sequence[tuple[str, str]]], limit: int) -> list
         groups: Sample ids with their photo's URI, in the order of preference.
         limit: How many samples to take.
     """
-    queues = [list(groups[key]) for key in sorted(groups, key=lambda k: (k == "cap", k))]
+    queues = [list(groups[key]) for key in sorted(groups, key=lambda k: (k in ("cap", "keep"), k))]
     taken: list[str] = []
     seen: set[str] = set()
     while len(taken) < limit and any(queues):

@@ -27,7 +27,7 @@ from vlit.report.totals import totals
 from vlit.run import stage
 from vlit.run.folder import RunFolder
 
-#: Examples of samples that were dropped by a cap alone.
+#: Examples of samples that were dropped by a cap, or by the choice, alone.
 _CAPPED = 3
 
 
@@ -123,8 +123,8 @@ def _examples(choice: Choice, by_id: dict[str, Shown], limit: int) -> tuple[list
             dropped[rule].append((name, _photo(by_id[name])))
         else:
             kept[task].append((name, _photo(by_id[name])))
-    if "cap" in dropped:  # says nothing of the sample itself, so a few are enough
-        del dropped["cap"][_CAPPED:]
+    for rule in {"cap", "keep"} & set(dropped):  # says nothing of the sample itself, so a few are enough
+        del dropped[rule][_CAPPED:]
     number_dropped = min(sum(map(len, dropped.values())), limit // 2)
     return in_turn(kept, limit - number_dropped), in_turn(dropped, number_dropped)
 

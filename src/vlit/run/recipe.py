@@ -28,6 +28,7 @@ STAGES = Registry(
         "collect": "vlit.collect.stage:CollectStage",
         "load": "vlit.formats.load:LoadStage",
         "mix": "vlit.formats.mix:MixStage",
+        "look": "vlit.select.look:LookStage",
         "choose": "vlit.select.choose:ChooseStage",
         "generate": "vlit.generate.stage:GenerateStage",
         "observe": "vlit.assess.observe:ObserveStage",

@@ -13,10 +13,8 @@ import numpy.typing as npt
 import pydantic
 
 from vlit.data.errors import VlitError
-from vlit.data.scene import Scene
 from vlit.data.score import Verdict
-from vlit.data.store import part_key, read_part
-from vlit.run.folder import RunFolder
+from vlit.run.folder import RunFolder, counted
 from vlit.run.stage import Config, Output, Shard, Stage
 from vlit.select.method import Choice, Method
 from vlit.select.methods.concepts import covered
@@ -64,27 +62,28 @@ class ChooseConfig(Config):
                 raise ValueError(f"`{key}` belongs to `by: {method}`, and this is by {self.by}")
         return self
 
+    def implies(self) -> dict[str, dict[str, Any]]:
+        """What photos look like comes from the stage that looks at them."""
+        return {"look": {}} if self.by == "farthest" else {}
+
 
 class ChooseStage(Stage[ChooseConfig]):
-    """One verdict for each scene. Looking at pixels is done in shards; all else in one go."""
+    """One verdict for each scene."""
 
     name: ClassVar[str] = "choose"
-    reads: ClassVar[tuple[str, ...]] = ("scenes",)
-    writes: ClassVar[tuple[str, ...]] = ("scene_verdicts", "scene_pictures")
-    code: ClassVar[tuple[str, ...]] = ("vlit.select", "vlit.assess.pictures", "vlit.data")
+    reads: ClassVar[tuple[str, ...]] = ("scenes", "scene_pictures")
+    optional: ClassVar[tuple[str, ...]] = ("scene_pictures",)
+    writes: ClassVar[tuple[str, ...]] = ("scene_verdicts",)
+    code: ClassVar[tuple[str, ...]] = ("vlit.select", "vlit.data")
     Config = ChooseConfig
 
     def shards(self, run: RunFolder) -> list[Shard]:
-        """One for each part of the scenes, where photos have to be looked at."""
-        if self.config.by != "farthest":
-            return []
-        return [Shard(part_key(path), path) for path in run.scenes.parts()]
+        """None: a choice needs all scenes at once."""
+        return []
 
-    def work(self, shard: Shard, context: Any) -> Output:
-        """Look at the photos of one part."""
-        from vlit.assess.pictures.look import look_all
-
-        return Output({"scene_pictures": look_all([s.image for s in read_part(shard.payload, Scene)])})
+    def expect(self, run: RunFolder) -> str:
+        """All scenes."""
+        return counted({"scenes": len(run.scenes)})
 
     def finish(self, run: RunFolder) -> Output:
         """Choose.
@@ -107,7 +106,7 @@ class ChooseStage(Stage[ChooseConfig]):
         config = self.config
         objections = _objections(scenes, config)
         rows = np.flatnonzero([said is None for said in objections])
-        number = config.n or int((config.share or 0) * len(scenes) + 0.5)
+        number = config.n or max(1, int((config.share or 0) * len(scenes) + 0.5))
         chosen = np.zeros(len(scenes), bool)
         if len(rows) <= number:
             chosen[rows] = True

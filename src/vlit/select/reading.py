@@ -259,8 +259,7 @@ def picture_vectors(parts: Iterable[Path]) -> tuple[list[str], F32]:
             return there["uri"].to_pylist(), binary_rows(there[name])
     raise VlitError(
         "no photo was looked at, so nothing tells how far they are apart",
-        where="select.keep",
-        todo="add `observe:` to the recipe, or see in the quarantine why photos cannot be opened",
+        todo="let the recipe look at photos (`observe: {pictures: true}`), and see whether they can be opened",
     )
 
 

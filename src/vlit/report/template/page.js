@@ -21,7 +21,7 @@ const words = (name) => {
   const text = name.replace(/[_-]/g, " ").replace(/\b(llm|ocr|qa|vqa)\b/g, (w) => w.toUpperCase());
   return text.charAt(0).toUpperCase() + text.slice(1);
 };
-const ruleWords = (rule) => rule === "cap" ? "cap on the task" : words(rule).toLowerCase();
+const ruleWords = (rule) => ({ cap: "cap on the task", keep: "not chosen" })[rule] || words(rule).toLowerCase();
 const spoken = (text) => text.replaceAll("<image>", "").trim();
 const number = (v) => v === null ? "–" : Number.isInteger(v) ? v.toLocaleString("en") : String(Number(v.toPrecision(3)));
 const count = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;

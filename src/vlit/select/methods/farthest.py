@@ -25,10 +25,14 @@ from vlit.data.errors import VlitError
 from vlit.select.method import Choice, IsGone, KeepConfig, Method
 from vlit.select.methods.random import RandomConfig
 from vlit.select.pool import Pool, Space
-from vlit.select.quotas import Ints
+from vlit.select.quotas import Draws, Ints
+from vlit.select.reading import F32
 
 #: Distances that are worth computing one by one.
 EXACT = 200_000_000
+
+#: Cells that a point is compared with where that would be too many.
+REACH = 32
 
 #: Rows that are sorted into cells at once.
 _BLOCK = 16_384
@@ -40,7 +44,9 @@ class FarthestConfig(KeepConfig):
     by: str = "farthest"
     of: Space = pydantic.Field("response", description="instruction, response or picture: whose vectors")
     reach: int | None = pydantic.Field(
-        None, ge=1, description="cells that a taken sample is compared with; by default all, or 8 of large sets"
+        None,
+        ge=1,
+        description="cells that a taken sample is compared with; by default all, or 32 in large sets",
     )
     at: int = pydantic.Field(
         1_000_000, ge=1, description="samples to choose from, by the lowest draws; at least as many as are kept"
@@ -74,39 +80,43 @@ class Farthest(Method[FarthestConfig]):
         return Choice(chosen, values=values, label="distance to the nearest one chosen before", remark=remark)
 
 
-def farthest_order(
-    vectors: np.ndarray[Any, np.dtype[np.float32]], draws: np.ndarray[Any, Any], count: int, reach: int | None
-) -> tuple[Ints, np.ndarray[Any, np.dtype[np.float32]]]:
+def farthest_order(vectors: F32, draws: Draws, count: int, reach: int | None) -> tuple[Ints, F32]:
     """The first ``count`` points in greedy order, fewer where no others differ from them.
 
     Args:
         vectors: Shape (n, d); rows that are zero or not finite are never taken.
         draws: Decide where to begin, and between equals, shape (n,).
         count: Points to take.
-        reach: Cells that a point is compared with; ``None`` for all up to ``EXACT`` distances, else 8.
+        reach: Cells that a point is compared with; ``None`` for all up to ``EXACT`` distances, else ``REACH``.
 
     Returns:
         Rows in the order in which they are taken, and for every row its distance: when it was taken, or at the
         end; NaN for rows without a vector, 2 for the first one.
     """
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):  # such rows are not usable
+        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     usable = np.flatnonzero(np.isfinite(norms) & (norms > 0))
     usable = usable[np.argsort(draws[usable], kind="stable")]  # the order of the set makes no difference
     distance = np.full(len(vectors), np.nan, np.float32)
     if not len(usable):
         return np.zeros(0, np.int64), distance
-    unit = (vectors[usable] / norms[usable, None]).astype(np.float32)
-    count = min(count, len(unit))
-    pivots = unit[: math.ceil(math.sqrt(len(unit)))]
-    cell, to_pivot = _cells(unit, pivots)
+    count = min(count, len(usable))
+    pivots = _units(vectors, norms, usable[: math.ceil(math.sqrt(len(usable)))])
+    cell, to_pivot = _cells(vectors, norms, usable, pivots)
     rank = np.argsort(cell, kind="stable")
     starts = np.searchsorted(cell[rank], np.arange(len(pivots) + 1))
     if reach is None:
-        reach = len(pivots) if len(unit) * count <= EXACT else 8
-    unit = unit[rank]
-    kernel = _kernel()
-    begin = int(np.flatnonzero(rank == 0)[0])
-    taken, at, near = kernel(unit, starts, pivots, to_pivot[rank], rank, begin, count, min(reach, len(pivots)))
+        reach = len(pivots) if len(usable) * count <= EXACT else REACH
+    taken, at, near = _kernel()(
+        _units(vectors, norms, usable[rank]),
+        starts,
+        pivots,
+        to_pivot[rank],
+        rank,
+        int(np.flatnonzero(rank == 0)[0]),  # the lowest draw
+        count,
+        min(reach, len(pivots)),
+    )
     differs = at > 0
     at[0] = 2
     distance[usable[rank]] = np.where(np.isfinite(near), np.maximum(near, 0), 2)
@@ -114,16 +124,20 @@ def farthest_order(
     return usable[rank[taken[differs]]], distance
 
 
-def _cells(
-    unit: np.ndarray[Any, np.dtype[np.float32]], pivots: np.ndarray[Any, np.dtype[np.float32]]
-) -> tuple[Ints, np.ndarray[Any, np.dtype[np.float32]]]:
-    """Nearest pivot of each point, the first of equals, and its distance."""
-    cell = np.empty(len(unit), np.int64)
-    distance = np.empty(len(unit), np.float32)
-    for start in range(0, len(unit), _BLOCK):
-        block = unit[start : start + _BLOCK]
-        cosine = block @ pivots.T
-        nearest = cosine.argmax(axis=1)
+def _units(vectors: F32, norms: F32, rows: Ints) -> F32:
+    """Some rows, brought to unit length."""
+    found = vectors[rows]
+    found /= norms[rows, None]
+    return found
+
+
+def _cells(vectors: F32, norms: F32, rows: Ints, pivots: F32) -> tuple[Ints, F32]:
+    """Nearest pivot of each row, the first of equals, and its distance."""
+    cell = np.empty(len(rows), np.int64)
+    distance = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        block = _units(vectors, norms, rows[start : start + _BLOCK])
+        nearest = (block @ pivots.T).argmax(axis=1)
         cell[start : start + _BLOCK] = nearest
         # From the difference: a distance near 0 would drown in the rounding of 2 - 2 cos.
         gap = block - pivots[nearest]
