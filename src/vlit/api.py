@@ -175,11 +175,41 @@ class Samples(_Rows[Sample]):
             (q for q in found if isinstance(q, Quarantined)),
         )
 
-    def assess(self, indicators: Mapping[str, Any] | None = None, *, seed: int = 0) -> Scores:
-        """Score every sample; ``indicators`` as under ``assess.indicators`` of a recipe."""
-        from vlit.assess.memory import assess
+    def assess(
+        self,
+        indicators: Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        observe: Mapping[str, Any] | None = None,
+        teacher: Mapping[str, Any] | None = None,
+        journal: str | Path | None = None,
+    ) -> Scores:
+        """Score every sample.
 
-        return Scores(*assess(self, self.scenes, indicators, seed), samples=self)
+        Args:
+            indicators: As under ``assess.indicators`` of a recipe.
+            seed: Of all draws.
+            observe: As ``observe`` of a recipe; by default what the indicators need.
+            teacher: As ``teacher`` of a recipe, for indicators that ask one.
+            journal: Folder of the teacher's journal; keep it, it holds what was paid for.
+
+        Raises:
+            VlitError: For unknown names and options, and where a teacher is needed and not named.
+        """
+        from vlit.assess.memory import assess
+        from vlit.assess.observe import ObserveConfig
+        from vlit.teacher.config import TeacherConfig
+
+        scores, of_set = assess(
+            self,
+            self.scenes,
+            indicators,
+            seed,
+            observing=None if observe is None else checked(ObserveConfig, observe, "observe"),
+            teacher=None if teacher is None else checked(TeacherConfig, teacher, "teacher"),
+            journal=None if journal is None else Path(journal),
+        )
+        return Scores(scores, of_set, self)
 
 
 class Scores(_Rows[Score]):

@@ -16,6 +16,7 @@ from vlit.data.score import Score, SetScore
 from vlit.run.stage import Config
 
 if TYPE_CHECKING:
+    from vlit.teacher.config import TeacherConfig
     from vlit.teacher.exchange import Conversation
     from vlit.teacher.journal import JournalView
 
@@ -81,6 +82,7 @@ class Indicator(ABC, Generic[C]):
     extra: ClassVar[str | None] = None  #: extra of vlit whose packages it needs
     by_default: ClassVar[bool] = True  #: whether it runs where the recipe names no indicators
     Config: ClassVar[type[Config]] = NoConfig
+    teacher: TeacherConfig | None = None  #: whom it asks; set by whoever runs it
 
     def __init__(self, config: C, seed: int = 0, base: Path | None = None) -> None:
         self.config, self.seed, self.base = config, seed, base or Path()
@@ -88,6 +90,11 @@ class Indicator(ABC, Generic[C]):
     def outside(self) -> Iterator[str]:
         """Fingerprints of files that it reads (``vlit.run.inputs``); part of the stage's fingerprint."""
         return iter(())
+
+    @property
+    def rounds(self) -> int:
+        """How often it asks: what it asks in a second round depends on what was concluded from the first."""
+        return 1
 
     def fit(self) -> Fit | None:
         """Start a pass over the whole set, or ``None`` where a sample is judged by itself."""

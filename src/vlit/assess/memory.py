@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from vlit.run.progress import Progress
 
 if TYPE_CHECKING:
     from vlit.teacher.config import TeacherConfig
+    from vlit.teacher.exchange import Conversation
 
 _PART = 10_000
 
@@ -52,6 +54,9 @@ def assess(
     if "teacher" in needs and (teacher is None or journal is None):
         name = next(i.name for i in chosen if "teacher" in i.needs)
         raise VlitError(f"{name} needs a teacher", where=name, todo="give `teacher` and `journal`")
+    for indicator in chosen:
+        if "teacher" in indicator.needs:
+            indicator.teacher = teacher
     seen = observe(samples, observing or _observing(needs))
     parts = list(_parts(samples, {s.id: s for s in scenes}, seen, needs, journal))
     states = fit(chosen, samples, seen)
@@ -91,14 +96,18 @@ def _ask(
     from vlit.teacher.journal import JournalView
 
     asking = [i for i in chosen if "teacher" in i.needs]
-    ask(
-        teacher,
-        lambda: (c for part in parts for i in asking for c in i.asks(part, states.get(i.name))),
-        journal,
-        Progress(),
-    )
-    for indicator in asking:
-        states[indicator.name] = indicator.concluded(states.get(indicator.name), JournalView(journal))
+
+    def conversations(of: Sequence[AnyIndicator]) -> Iterator[Conversation[Any]]:
+        for part in parts:
+            for indicator in of:
+                yield from indicator.asks(part, states.get(indicator.name))
+
+    for number in range(max((i.rounds for i in asking), default=0)):
+        turn = [i for i in asking if i.rounds > number]
+        ask(teacher, partial(conversations, turn), journal, Progress())
+        for indicator in turn:
+            known = states.get(indicator.name)
+            states[indicator.name] = indicator.concluded(known, JournalView(journal))
 
 
 def _fresh(part: Part, journal: Path | None) -> Part:

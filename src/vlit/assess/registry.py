@@ -22,6 +22,7 @@ INDICATORS = Registry(
         "grounded_correctness": "vlit.assess.correctness.grounding:GroundedCorrectness",
         "hallucinated_objects": "vlit.assess.correctness.chair:HallucinatedObjects",
         "judged_correctness": "vlit.assess.judge.votes:JudgedCorrectness",
+        "task_tags": "vlit.assess.judge.tags:TaskTags",
         "instruction_diversity": "vlit.assess.diversity.instructions:InstructionDiversity",
         "object_diversity": "vlit.assess.diversity.objects:ObjectDiversity",
         "object_complexity": "vlit.assess.complexity.objects:ObjectComplexity",

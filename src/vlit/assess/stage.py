@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -89,7 +90,7 @@ class AssessStage(Stage[AssessConfig]):
     reads: ClassVar[tuple[str, ...]] = ("samples", "scenes", "pictures", "embeddings")
     optional: ClassVar[tuple[str, ...]] = ("scenes", "pictures", "embeddings")
     writes: ClassVar[tuple[str, ...]] = ("set_scores", "scores")
-    code: ClassVar[tuple[str, ...]] = ("vlit.assess", "vlit.language", "vlit.data")
+    code: ClassVar[tuple[str, ...]] = ("vlit.assess", "vlit.teacher", "vlit.language", "vlit.data")
     Config = AssessConfig
 
     def __init__(self, config: AssessConfig, setting: Setting) -> None:
@@ -104,6 +105,9 @@ class AssessStage(Stage[AssessConfig]):
             )
         if setting.teacher == "none":
             self.indicators = [i for i in self.indicators if "teacher" not in i.needs]
+        for indicator in self.indicators:
+            if "teacher" in indicator.needs:
+                indicator.teacher = setting.teacher
         self.needs = needs_of(self.indicators)
 
     def plugins(self) -> Iterator[str]:
@@ -158,16 +162,19 @@ class AssessStage(Stage[AssessConfig]):
         from vlit.teacher.exchange import Conversation
         from vlit.teacher.journal import JournalView
 
-        def conversations() -> Iterator[Conversation[Any]]:
+        def conversations(of: Sequence[AnyIndicator]) -> Iterator[Conversation[Any]]:
             for shard in self.shards(run):
                 part = self._part(shard, context)
-                for indicator in asking:
+                for indicator in of:
                     yield from indicator.asks(part, context.states.get(indicator.name))
 
-        ask(self.setting.teacher, conversations, context.journal, progress)
-        replies = JournalView(context.journal)
-        for indicator in asking:
-            context.states[indicator.name] = indicator.concluded(context.states.get(indicator.name), replies)
+        for number in range(max(i.rounds for i in asking)):
+            turn = [i for i in asking if i.rounds > number]
+            ask(self.setting.teacher, partial(conversations, turn), context.journal, progress)
+            replies = JournalView(context.journal)
+            for indicator in turn:
+                known = context.states.get(indicator.name)
+                context.states[indicator.name] = indicator.concluded(known, replies)
 
     def again(self, run: RunFolder) -> None:
         """Let the journal forget what the teacher gave no reply to."""

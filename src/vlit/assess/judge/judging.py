@@ -19,7 +19,6 @@ from vlit.data.sample import Sample
 from vlit.data.score import Score
 from vlit.run.inputs import content_line
 from vlit.run.stage import Config
-from vlit.teacher.config import TeacherConfig
 from vlit.teacher.exchange import Conversation
 from vlit.teacher.journal import JournalView
 from vlit.teacher.message import Picture, Request, Sampling
@@ -51,12 +50,6 @@ class Judging(Indicator[J]):
     needs: ClassVar[tuple[Need, ...]] = ("text", "teacher")
     by_default: ClassVar[bool] = False
     prompt_name: ClassVar[str]  #: of the file of the prompt
-    teacher: TeacherConfig | None = None  #: set by whoever runs it; without one nothing is asked
-
-    @property
-    def rounds(self) -> int:
-        """How often it asks: what it asks in a second round depends on what was concluded from the first."""
-        return 1
 
     @cached_property
     def prompt(self) -> Prompt:
