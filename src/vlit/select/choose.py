@@ -165,12 +165,9 @@ def _by_objects(scenes: SceneSet, pool: Pool, n: int, config: ChooseConfig) -> C
     chosen[taken] = True
     rest = by_draw[~chosen[by_draw]]
     chosen[rest[: n - len(taken)]] = True
-    values = np.zeros(len(pool), np.float32)
-    values[taken] = gains
-    values[rest] = np.diff(starts)[rest]
     label = "gain in kinds of things"
     remark = "" if len(taken) == n else f"only {len(taken):,} add a kind of thing; the lowest draws fill up"
-    return Choice(chosen, values=values, label=label, remark=remark)
+    return Choice(chosen, values=gains, label=label, remark=remark)
 
 
 def _labels(

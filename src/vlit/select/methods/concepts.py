@@ -32,6 +32,8 @@ from vlit.select.concept_list import ConceptList, concepts_of_questions, read_co
 from vlit.select.method import Choice, IsGone, KeepConfig, Method
 from vlit.select.methods.random import RandomConfig
 from vlit.select.pool import Pool
+from vlit.select.quotas import Ints
+from vlit.select.reading import F32
 
 _YES_OR_NO = re.compile(r"\W*(?:(yes)|no)\b", re.IGNORECASE)
 
@@ -94,20 +96,18 @@ class Concepts(Method[ConceptsConfig]):
         concepts = self.concept_list()
         starts, items, kind = self._found(pool, concepts)
         by_draw = np.argsort(pool.draws, kind="stable")
-        counts = np.diff(starts)
-        values = counts.astype(np.float32)
         chosen = np.zeros(len(pool), bool)
         share = -1.0 if self.config.yes_no is None else self.config.yes_no
         diminishing = self.config.rule == "coverage"
         taken, gains = covered(starts, items, len(concepts), n, by_draw, diminishing, kind, share)
-        chosen[taken], values[taken] = True, gains
+        chosen[taken] = True
         filled = self._fill(by_draw[~chosen[by_draw]], kind, n - len(taken), chosen)
         names = f"{len(concepts):,} concepts"
         remark = f"only {len(taken):,} add to the {names} as asked; the lowest draws fill up" if filled else ""
         if self.config.questions:
             files = ", ".join(Path(name).name for name in self.config.questions)
             remark = "; ".join(filter(None, [f"concepts are words of {files}", remark]))
-        return Choice(chosen, values=values, label=f"gain in {names}", remark=remark)
+        return Choice(chosen, values=gains, label=f"gain in {names}", remark=remark)
 
     def _found(self, pool: Pool, concepts: ConceptList) -> tuple[Any, Any, Any]:
         """Concepts of each sample as starts and items, and whether it answers yes or no."""
@@ -141,8 +141,10 @@ def covered(
     kind: Any = None,
     share: float = -1.0,
     quota: int | None = None,
-) -> tuple[Any, Any]:
-    """Greedy coverage: at most ``count`` rows that add something, and the gain of each when it was taken.
+) -> tuple[Ints, F32]:
+    """Greedy coverage: at most ``count`` rows that add something, in order, and the gain of every row.
+
+    The gain is that of the moment when the row was taken; of others what they would still add at the end.
 
     Args:
         starts: Where the items of each row start, and the end, shape (n + 1,).
@@ -170,14 +172,22 @@ def covered(
     moved = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     source = np.repeat(starts[:-1][by_draw] - moved[:-1], lengths) + np.arange(len(items))
     kinds = np.zeros(len(by_draw), np.int8) if kind is None else kind[by_draw]
+    limit = np.iinfo(np.int64).max - 1 if quota is None else quota
     taken, gains = kernel(
         moved,
         items[source].astype(np.int32),
         concepts,
         count,
-        np.iinfo(np.int64).max - 1 if quota is None else quota,
+        limit,
         diminishing,
         kinds,
         share,
     )
-    return by_draw[taken], gains
+    taken = by_draw[taken]
+    chosen = np.isin(np.repeat(np.arange(len(by_draw)), np.diff(starts)), taken)
+    named = np.bincount(items[chosen], minlength=concepts)
+    adds = np.where(named < limit, 1 / (1 + named) if diminishing else 1.0, 0.0)
+    total = np.concatenate([[0.0], np.cumsum(adds[items])])
+    found = (total[starts[1:]] - total[starts[:-1]]).astype(np.float32)
+    found[taken] = gains
+    return taken, found

@@ -77,7 +77,7 @@ class Farthest(Method[FarthestConfig]):
         remark = ""
         if len(order) < n:
             remark = f"only {len(order):,} differ from each other; the lowest draws fill up"
-        return Choice(chosen, values=values, label="distance to the nearest one chosen before", remark=remark)
+        return Choice(chosen, values=values, label="distance to the nearest chosen", remark=remark)
 
 
 def farthest_order(vectors: F32, draws: Draws, count: int, reach: int | None) -> tuple[Ints, F32]:
