@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 import pydantic
 
 from vlit.assess.encoders.causal import causal_model
+from vlit.assess.encoders.located import folder_lines, located
 from vlit.assess.indicator import Form, Indicator
 from vlit.assess.seen import Part
 from vlit.data.sample import strip_image_tokens
@@ -50,6 +51,10 @@ class TextReadabilityLM(Indicator[TextReadabilityLMConfig]):
     extra: ClassVar[str | None] = "tune"
     Config = TextReadabilityLMConfig
 
+    def outside(self) -> Iterator[str]:
+        """The files of a model that lies in a folder."""
+        return folder_lines(self.config.model, self.base)
+
     def score(self, part: Part, state: Any) -> Iterator[Score]:
         """Read the turns of the whole part at once."""
         texts: dict[str, int] = {}
@@ -61,7 +66,7 @@ class TextReadabilityLM(Indicator[TextReadabilityLMConfig]):
             ]
             for sample in part.samples
         ]
-        model = causal_model(self.config.model, self.config.device, self.config.max_tokens)
+        model = causal_model(located(self.config.model, self.base), self.config.device, self.config.max_tokens)
         read = model.log_probabilities(list(texts)) if texts else []
         for sample, places in zip(part.samples, turns, strict=True):
             total = math.fsum(read[place][0] for place in places)
