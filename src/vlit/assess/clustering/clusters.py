@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from vlit.assess.clustering.engines import threads
+from vlit.assess.clustering.engines import in_order
 from vlit.assess.clustering.filters import Filter
-from vlit.assess.clustering.rows import F64, I32, I64, Array, Distinct
+from vlit.assess.clustering.rows import F64, I32, I64, Array, Distinct, Places
 
 ROOM = 1 << 17  # pairs that a thread collects before they are copied: 1 MB
 WAITING = 1 << 22  # pairs that may wait before they are looked through: 32 MB
@@ -126,8 +124,8 @@ class Growth:
 class Stretch(NamedTuple):
     """Two stretches of a filter's points that are to be compared."""
 
-    left: slice
-    right: slice | I64
+    left: slice | Places
+    right: slice | Places
     rows: I32  #: the points on the left
     columns: I32  #: the points on the right
     shift: int  #: row r is compared with the columns from r + shift on
@@ -141,6 +139,7 @@ class Scanner:
     """
 
     def __init__(self, growth: Growth, sieve: Filter, vectors: Array, rows: I64, eps: float) -> None:
+        self.keep: Callable[[I32, Stretch], I32] = lambda pairs, stretch: pairs
         self.growth, self.sieve, self.vectors, self.rows = growth, sieve, vectors, rows
         square = eps * eps
         slack = (vectors.shape[1] + 8) * 2.0**-21
@@ -153,19 +152,9 @@ class Scanner:
 
     def run(self, stretches: Iterable[Stretch]) -> None:
         """Compare all of them."""
-        workers = threads()
-        with self.sieve.engine.one_thread_each(), ThreadPoolExecutor(workers) as pool:
-            running: deque[Future[list[I32]]] = deque()
-            for stretch in stretches:
-                running.append(pool.submit(self.neighbours, stretch))
-                if len(running) > 2 * workers:
-                    self._take(running.popleft())
-            while running:
-                self._take(running.popleft())
-
-    def _take(self, done: Future[list[I32]]) -> None:
-        for pairs in done.result():
-            self.growth.absorb(pairs)
+        for found in in_order(self.sieve.engine, self.neighbours, stretches):
+            for pairs in found:
+                self.growth.absorb(pairs)
 
     def neighbours(self, stretch: Stretch) -> list[I32]:
         """Pairs of neighbours; those that say nothing new may be missing."""
@@ -184,7 +173,7 @@ class Scanner:
             count = scans.verified(
                 passed, self.vectors, self.rows, self.reach, growth.core, growth.parent, found
             )
-            return [found[:count]]
+            return [self.keep(found[:count], stretch)]
         products, limits, row = engine.products(a, b), engine.limits(bounds), 0
         found = self._room(len(columns))
         while row < len(rows):
@@ -193,7 +182,7 @@ class Scanner:
                 growth.parent, found,
             )  # fmt: skip
             if count:
-                pairs.append(found[:count].copy())
+                pairs.append(self.keep(found[:count], stretch).copy())
         return pairs
 
     def _room(self, columns: int) -> I32:

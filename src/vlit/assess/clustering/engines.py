@@ -9,13 +9,18 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from vlit.assess.clustering.rows import F32, F64, I32, Array
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Engine(Protocol):
@@ -44,6 +49,9 @@ class Engine(Protocol):
 
     def passing(self, left: Any, right: Any, bounds: F64, shift: int) -> I32:
         """Places of the products that reach the bound of their row, from column row + ``shift`` on."""
+
+    def largest(self, left: Any, right: Any, count: int) -> I32:
+        """For each row on the left the rows on the right of largest product, the largest first."""
 
 
 class NumpyEngine:
@@ -83,6 +91,10 @@ class NumpyEngine:
         """See ``Engine``."""
         found = self.products(left, right) >= self.limits(bounds)[:, None]
         return np.argwhere(np.triu(found, shift)).astype(np.int32)
+
+    def largest(self, left: F32, right: F32, count: int) -> I32:
+        """See ``Engine``."""
+        return _largest(self.products(left, right), count)
 
 
 class TorchEngine:
@@ -137,7 +149,7 @@ class TorchEngine:
         if self.dtype == self.torch.float32:
             return below
         bits = (below.view(np.uint32) >> 16).astype(np.int32)
-        # turned as in ``scans._reaches``; what was cut off made a negative number larger: one step back
+        # turned as in ``lanes.turned``; what was cut off made a negative number larger: one step back
         return np.where(bits < 0x8000, bits, np.maximum(-2 - (bits & 0x7FFF), -0x8000)).astype(np.int16)
 
     def passing(self, left: Any, right: Any, bounds: F64, shift: int) -> I32:
@@ -148,6 +160,14 @@ class TorchEngine:
             found = found.triu(shift)
         places: I32 = found.nonzero().to(dtype=self.torch.int32).cpu().numpy()
         return places
+
+    def largest(self, left: Any, right: Any, count: int) -> I32:
+        """See ``Engine``."""
+        if self.here:
+            return _largest(self.products(left, right), count)
+        places = self._products(left, right).topk(count, dim=1).indices
+        found: I32 = places.to(dtype=self.torch.int32).cpu().numpy()
+        return found
 
     def _products(self, left: Any, right: Any) -> Any:
         size = len(left) * len(right)
@@ -186,9 +206,17 @@ def engine_for(device: str) -> Engine:
     return TorchEngine("cpu", "bfloat16" if _bfloat16_is_fast() else "float32")
 
 
-def threads() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def in_order(engine: Engine, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Apply a function to each item, in a thread for each processor; results come in the order of the items."""
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with engine.one_thread_each(), ThreadPoolExecutor(workers) as pool:
+        running: deque[Future[R]] = deque()
+        for item in items:
+            running.append(pool.submit(function, item))
+            if len(running) > 2 * workers:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
 
 
 @functools.cache
@@ -206,6 +234,14 @@ def _bfloat16_is_fast() -> bool:
         return min(taken)
 
     return seconds(torch.bfloat16) < seconds(torch.float32)
+
+
+def _largest(products: Array, count: int) -> I32:
+    from vlit.assess.clustering import scans
+
+    lowest = np.int16(-0x8000) if products.dtype == np.int16 else np.float32(-np.inf)
+    found: I32 = scans.largest(products, count, lowest)
+    return found
 
 
 def _below(bounds: F64) -> F32:

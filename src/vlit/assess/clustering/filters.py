@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vlit.assess.clustering.engines import Engine
-from vlit.assess.clustering.rows import F32, F64, I64, Array, blocks
+from vlit.assess.clustering.rows import F32, F64, I64, Array, Places, blocks
 
 WIDTHS = (31, 63, 95, 127, 159, 191, 255, 319)  # of heads; one more is the tail, and makes them multiples of 32
 SHORT = 48  # rows of up to so many numbers are taken whole
@@ -85,7 +85,11 @@ class Filter:
             error[part] = engine.put(store, part, heads) + turning
         return cls(engine, store, norm, error, eps * frame.scale)
 
-    def bounds(self, left: slice, right: slice | I64) -> F64:
+    def ordered(self, order: I64) -> Filter:
+        """The same points in another order."""
+        return Filter(self.engine, self.store[order], self.norm[order], self.error[order], self.eps)
+
+    def bounds(self, left: slice | Places, right: slice | Places) -> F64:
         """For each point on the left, what its product with any neighbour on the right reaches at least."""
         a, e = self.norm[left], self.error[left]
         b, f = self.norm[right], self.error[right].max()
@@ -97,7 +101,7 @@ class Filter:
         own: F64 = least - rounding - sums - 16 * UNIT * (a**2 + highest**2 + self.eps**2)
         return own
 
-    def apart(self, left: slice, right: slice | I64) -> bool:
+    def apart(self, left: slice | Places, right: slice | Places) -> bool:
         """Whether the norms alone tell that there are no neighbours here."""
         a, b = self.norm[left], self.norm[right]
         gap = max(a.min() - b.max(), b.min() - a.max())

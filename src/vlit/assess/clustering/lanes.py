@@ -41,23 +41,20 @@ double = _reader(types.float64)
 single = _reader(types.float32)
 
 
-def _reaches(builder: A, values: A, limit: A, kind: A, shape: A) -> A:
-    """Code of ``values >= limit``: float32, or ``int16`` that are the bits of bfloat16.
+def _turned(builder: A, values: A, kind: A, shape: A) -> A:
+    """Code of numbers that order like ``values``: float32 as they are, ``int16`` as the bits of bfloat16.
 
-    Negative floats are ordered by magnitude, negative integers by two's complement: all but the sign is turned
-    over.
+    Negative floats are ordered by magnitude, negative integers by two's complement: all bits but the sign turn.
     """
     if kind != types.int16:
-        return builder.fcmp_ordered(">=", values, limit)
-    ones, most = (
-        ir.Constant(shape, [c] * LANES if isinstance(shape, ir.VectorType) else c) for c in (15, 0x7FFF)
-    )
-    turned = builder.xor(values, builder.and_(builder.ashr(values, ones), most))
-    return builder.icmp_signed(">=", turned, limit)
+        return values
+    many = isinstance(shape, ir.VectorType)
+    ones, most = (ir.Constant(shape, [c] * LANES if many else c) for c in (15, 0x7FFF))
+    return builder.xor(values, builder.and_(builder.ashr(values, ones), most))
 
 
 def _reaching_code(typing: A, row: A, start: A, limit: A) -> A:
-    """Which of 64 numbers from ``start`` on reach the limit, as the bits of a word."""
+    """Which of 64 numbers from ``start`` on, once ``turned``, reach the limit, as the bits of a word."""
 
     def code(context: A, builder: A, signature: A, args: A) -> A:
         array = context.make_array(row)(context, builder, args[0])
@@ -67,7 +64,9 @@ def _reaching_code(typing: A, row: A, start: A, limit: A) -> A:
         nothing = ir.Constant(shape, ir.Undefined)
         first = builder.insert_element(nothing, args[2], word(0))
         same = builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(word, LANES), [0] * LANES))
-        return builder.bitcast(_reaches(builder, values, same, row.dtype, shape), ir.IntType(LANES))
+        values = _turned(builder, values, row.dtype, shape)
+        reached = builder.icmp_signed if row.dtype == types.int16 else builder.fcmp_ordered
+        return builder.bitcast(reached(">=", values, same), ir.IntType(LANES))
 
     return types.uint64(row, types.intp, row.dtype), code
 
@@ -75,16 +74,16 @@ def _reaching_code(typing: A, row: A, start: A, limit: A) -> A:
 _reaching: A = intrinsic(_reaching_code)
 
 
-def _reached_code(typing: A, value: A, limit: A) -> A:
-    """Whether one number reaches the limit."""
+def _turned_code(typing: A, value: A) -> A:
+    """A product as a number that orders like it."""
 
     def code(context: A, builder: A, signature: A, args: A) -> A:
-        return _reaches(builder, args[0], args[1], value, context.get_value_type(value))
+        return _turned(builder, args[0], value, context.get_value_type(value))
 
-    return types.boolean(value, value), code
+    return value(value), code
 
 
-_reached: A = intrinsic(_reached_code)
+turned: A = intrinsic(_turned_code)
 
 
 def _lowest_bit_code(typing: A, bits: A) -> A:
@@ -106,6 +105,6 @@ def reaching(row: A, start: A, stop: A, limit: A) -> A:
         return _reaching(row, start, limit)
     bits = np.uint64(0)
     for c in range(start, stop):
-        if _reached(row[c], limit):
+        if turned(row[c]) >= limit:
             bits |= np.uint64(1) << np.uint64(c - start)
     return bits

@@ -14,6 +14,7 @@ F32: TypeAlias = npt.NDArray[np.float32]
 F64: TypeAlias = npt.NDArray[np.float64]
 I32: TypeAlias = npt.NDArray[np.int32]
 I64: TypeAlias = npt.NDArray[np.int64]
+Places: TypeAlias = npt.NDArray[np.integer[Any]]
 
 ROWS = 4096  # rows worked on together: 6 MB of float32 at 384 columns
 

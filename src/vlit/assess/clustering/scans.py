@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numba
 import numpy as np
 
-from vlit.assess.clustering.lanes import LANES, double, lowest_bit, reaching, single
+from vlit.assess.clustering.lanes import LANES, double, lowest_bit, reaching, single, turned
 
 A: TypeAlias = Any  # numba derives the types of arrays
 
@@ -106,7 +106,7 @@ def scanned(
     Args:
         products: Shape (rows, columns): upper bounds, less what ``limits`` allows for, as float32 or bits of
             bfloat16.
-        limits: For each row what a product has to reach, in the same form, turned as ``lanes.reaching`` tells.
+        limits: For each row what a product has to reach, in the same form, ``lanes.turned``.
         start: First row to look at.
         shift: In row r only the columns from r + shift on are looked at.
         left: Point of each row.
@@ -184,3 +184,67 @@ def first_equal(words: A, order: A, keys: A) -> A:
                 break
             before -= 1
     return first
+
+
+@numba.njit(cache=True, nogil=True)
+def largest(products: A, count: A, lowest: A) -> A:
+    """For each row the columns of its ``count`` largest products, the largest first; of equal ones the first.
+
+    ``lowest`` is a number of their type below all of them.
+    """
+    n, columns = products.shape
+    found = np.empty((n, count), np.int32)
+    best = np.empty(count, products.dtype)
+    for r in range(n):
+        row = products[r]
+        best[:] = lowest
+        for start in range(0, columns, LANES):
+            bits = reaching(row, start, columns, best[count - 1])
+            while bits:
+                c = start + lowest_bit(bits)
+                bits &= bits - np.uint64(1)
+                value, place = turned(row[c]), count
+                while place > 0 and value > best[place - 1]:
+                    place -= 1
+                for k in range(count - 1, place, -1):
+                    best[k], found[r, k] = best[k - 1], found[r, k - 1]
+                if place < count:
+                    best[place], found[r, place] = value, c
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def visitors(near: A, order: A, cells: A) -> A:
+    """Places in ``order`` of those that visit each cell from outside, ascending, as compressed rows."""
+    starts = np.zeros(cells + 1, np.int64)
+    for i in range(len(near)):
+        for k in range(1, near.shape[1]):
+            starts[near[i, k] + 1] += 1
+    starts = np.cumsum(starts)
+    fill = starts[:-1].copy()
+    found = np.empty(starts[-1], np.int32)
+    for place in range(len(order)):
+        for k in range(1, near.shape[1]):
+            cell = near[order[place], k]
+            found[fill[cell]] = place
+            fill[cell] += 1
+    return starts, found
+
+
+@numba.njit(cache=True, nogil=True)
+def kept_once(pairs: A, near: A, kept: A) -> A:
+    """Leave out pairs of visitor and host that meet in the visitor's cell too, where that cell comes first."""
+    count = 0
+    for k in range(len(pairs)):
+        visitor, host = pairs[k, 0], pairs[k, 1]
+        home = near[visitor, 0]
+        again = False
+        if home < near[host, 0]:
+            for probe in range(1, near.shape[1]):
+                if near[host, probe] == home:
+                    again = True
+                    break
+        if not again:
+            kept[count, 0], kept[count, 1] = visitor, host
+            count += 1
+    return count
