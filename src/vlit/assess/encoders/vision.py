@@ -74,7 +74,7 @@ class VisionEncoder:
                 where=name,
                 todo="name a CLIP or a SigLIP",
             )
-        self.scale = float(self._model.logit_scale.exp())
+        self.scale = float(self._model.logit_scale.detach().exp())
         self.longest = int(self._model.config.text_config.max_position_embeddings)
         probe = self.texts(["A photo."])
         if not probe.any():
