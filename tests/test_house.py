@@ -26,7 +26,8 @@ FLOORS = (
 )
 STAGES = {"report", "select", "assess", "generate", "collect", "formats"}
 #: The report and the selection ask the registry what each indicator declares: its direction and its principle.
-ALLOWED = {("report", "assess"), ("select", "assess")}
+#: A reference corpus to assess by is a file of a training-data format.
+ALLOWED = {("report", "assess"), ("select", "assess"), ("assess", "formats")}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

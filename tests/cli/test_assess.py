@@ -82,4 +82,4 @@ def test_a_path_that_is_no_set_is_told(tmp_path: Path) -> None:
     done = vlit("assess", "x.json", cwd=tmp_path)
     assert done.returncode == 1 and "layout of this file is not known" in done.stderr
     done = vlit("assess", "y.json", cwd=tmp_path)
-    assert done.returncode == 1 and "there is no such run or file" in done.stderr
+    assert done.returncode == 1 and "there is no run in this folder, and no such file" in done.stderr

@@ -104,3 +104,18 @@ def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
 def test_whatever_a_protocol_throws_becomes_a_reason() -> None:
     with pytest.raises(ImageProblem, match="cannot be fetched: ValueError: Protocol not known"):
         probe("gopher://x/a.jpg")
+
+
+def test_broken_exif_turns_nothing_and_stops_nothing(tmp_path):
+    path = tmp_path / "spoilt.webp"
+    picture = Pillow.new("RGB", (20, 10), "red")
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    picture.save(path, exif=exif.tobytes())
+    assert probe(str(path)).height == 20
+    data = path.read_bytes()
+    at = data.index(b"EXIF") + 8
+    path.write_bytes(data[:at] + b"\x00" * 12 + data[at + 12 :])
+    found = probe(str(path))
+    assert (found.width, found.height, found.orientation) == (20, 10, 1)
+    assert open_rgb(found).size == (20, 10)

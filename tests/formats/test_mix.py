@@ -376,7 +376,7 @@ def test_mistakes_are_told_before_anything_starts(mistake: dict[str, Any], said:
 
 def test_the_recipe_that_is_shipped_is_right() -> None:
     recipe = load_recipe(REPOSITORY / "recipes" / "mix.yaml")
-    assert [stage.name for stage in recipe.stages] == ["mix", "assess", "select", "export", "report"]
+    assert [stage.name for stage in recipe.stages] == ["mix", "observe", "assess", "select", "export", "report"]
 
 
 def digest(run: RunFolder) -> dict[str, str]:

@@ -35,7 +35,7 @@ def complaint(text: str, *overrides: str) -> str:
 
 def test_stages_come_in_the_order_of_the_data() -> None:
     recipe = parse("report:\n" + GOOD)
-    assert [s.name for s in recipe.stages] == ["collect", "generate", "assess", "select", "report"]
+    assert [s.name for s in recipe.stages] == ["collect", "generate", "observe", "assess", "select", "report"]
     assert (recipe.name, recipe.seed) == ("mine", 3)
 
 
@@ -95,13 +95,13 @@ def test_a_stage_without_its_input_is_refused() -> None:
 def test_overrides_set_keys_before_the_check() -> None:
     recipe = parse(GOOD, "seed=9", "collect.sources.0.path=other", "select.cap_per_task=5")
     assert recipe.seed == 9
-    assert recipe.stages[3].config.cap_per_task == 5
+    assert recipe.stages[4].config.cap_per_task == 5
     again = parse(recipe.text)
-    assert again.seed == 9 and again.stages[3].config == recipe.stages[3].config
+    assert again.seed == 9 and again.stages[4].config == recipe.stages[4].config
     assert "unknown key" in complaint(GOOD, "select.cap_per_tsk=5")
     assert "KEY=VALUE" in complaint(GOOD, "seed")
     assert "not YAML" in complaint(GOOD, "seed=[")
-    assert parse(parse(GOOD, "select.caps={presence: 1,\ncounting: 2}").text).stages[3].config.caps == {
+    assert parse(parse(GOOD, "select.caps={presence: 1,\ncounting: 2}").text).stages[4].config.caps == {
         "presence": 1,
         "counting": 2,
     }

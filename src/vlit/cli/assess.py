@@ -72,7 +72,9 @@ def set_recipe(
         VlitError: When the path is neither a set nor a run, or its layout is not known.
     """
     if not path.exists():
-        raise VlitError("there is no such run or file", where=str(path), todo="correct the path")
+        raise VlitError(
+            "there is no run in this folder, and no such file", where=str(path), todo="correct the path"
+        )
     from vlit.formats.recognise import recognise
 
     file, found = (path, layout) if layout and path.is_file() else recognise(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import struct
@@ -17,6 +18,10 @@ from vlit.data.scene import Image
 
 #: Pixels above which an image is refused: a small file that unpacks to gigabytes is an attack or a mistake.
 MAX_PIXELS = 100_000_000
+
+
+#: What Pillow raises at broken data.
+_BROKEN = (OSError, SyntaxError, ValueError, struct.error)
 
 
 class ImageProblem(ValueError):
@@ -87,9 +92,7 @@ def probe(uri: str, *, decode: bool = True, max_pixels: int = MAX_PIXELS) -> Ima
     picture = opened(data, max_pixels=max_pixels)
     if decode:
         _decode(picture)
-    orientation = picture.getexif().get(0x0112, 1)
-    if orientation not in range(1, 9):
-        orientation = 1
+    orientation = _orientation(picture)
     width, height = picture.size if orientation < 5 else picture.size[::-1]
     return Image(
         uri=uri,
@@ -101,6 +104,15 @@ def probe(uri: str, *, decode: bool = True, max_pixels: int = MAX_PIXELS) -> Ima
         mode=picture.mode,
         orientation=orientation,
     )
+
+
+def _orientation(picture: PILImage.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 where none can be read: viewers show such photos as they are."""
+    try:
+        found = picture.getexif().get(0x0112, 1)
+    except _BROKEN:
+        return 1
+    return found if found in range(1, 9) else 1
 
 
 def open_rgb(image: Image, *, max_pixels: int = MAX_PIXELS) -> PILImage.Image:
@@ -119,7 +131,8 @@ def to_rgb(picture: PILImage.Image) -> PILImage.Image:
         ImageProblem: When its pixels cannot be decoded.
     """
     _decode(picture)
-    picture = ImageOps.exif_transpose(picture)
+    with contextlib.suppress(*_BROKEN):  # broken EXIF data turns nothing
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # Pillow clips 16-bit values at 255 instead of scaling them
         picture = picture.convert("I").point(lambda v: v / 256).convert("L")
     return picture.convert("RGB")
@@ -139,7 +152,7 @@ def opened(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PILImage.Image:
         raise ImageProblem(f"not an image: the file starts with {data[:16]!r}") from None
     except PILImage.DecompressionBombError as error:
         raise ImageProblem(f"decompression bomb: {error}") from None
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
+    except _BROKEN as error:
         raise ImageProblem(f"the image cannot be opened: {error}") from error
     width, height = picture.size
     if width * height > max_pixels:
@@ -154,5 +167,5 @@ def opened(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PILImage.Image:
 def _decode(picture: PILImage.Image) -> None:
     try:
         picture.load()
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
+    except (*_BROKEN, RuntimeError) as error:  # RuntimeError: the decoder of AVIF
         raise ImageProblem(f"truncated or corrupt image data: {error}") from error
