@@ -1,15 +1,13 @@
 """Static sentence vectors: a table of token vectors, distilled once from a sentence encoder; no model runs.
 
 The table is made as model2vec's is (Tulkens and van Dongen 2024): each token of the vocabulary goes through the
-encoder by itself, the vectors are centred and rotated onto their principal components, and frequent tokens
-count less. Four things differ, since they agree better with the encoder (figures in docs/indicators.md):
+encoder by itself, the vectors are centred and rotated onto their principal components, and what says little
+counts less. Three things differ, since they agree better with the encoder (figures in docs/indicators.md):
 
 * a token goes through the encoder behind [CLS] and without [SEP], and its own last state is taken;
 * the first two components are left out (all but the top: Mu and Viswanath 2018), the next 256 kept;
-* ranks of frequency are counted from "the", where whole words begin in the vocabulary, so that it has rank 1
-  and not 1,000; the weight is a / (a + p) with a = 0.003 and Zipf's p = rank^-1 / sum of rank^-1 (SIF: Arora
-  et al. 2017);
-* the weight is multiplied by how far the token moves the encoder's summary: 1 - cos(CLS of it, mean CLS).
+* the weight of a token is how far it moves the encoder's summary, 1 - cos(CLS beside it, mean CLS), and not its
+  rank in a list of frequencies: "the" moves it by a twentieth of what "photo" does.
 
 A text's vector is the mean of its tokens' vectors. It depends on the text alone, bit by bit; there is no limit
 on the length. Limits: English; no word order; a text in a script that the vocabulary lacks has a zero row.
@@ -34,9 +32,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 #: Changes with everything that changes the table: it is part of the name of the file in the cache.
-VERSION = 1
-DIM, LEFT_OUT, COMMON = 256, 2, 3e-3
-_SIGN = 0.3  #: weight of signs and single letters, which stand before the words and have no rank
+VERSION = 2
+DIM, LEFT_OUT = 256, 2
 _TOKENS = 1 << 15  #: tokens that are summed at once: 32 MB of vectors
 
 
@@ -57,7 +54,7 @@ class StaticEncoder(SentenceEncoder):
 
     def describe(self) -> str:
         """Name and parameters."""
-        return f"static v{VERSION} (all-MiniLM-L6-v2 distilled: {self.dim} components, SIF a={COMMON})"
+        return f"static v{VERSION} (all-MiniLM-L6-v2 distilled: {self.dim} components)"
 
     def vectors(self, texts: Sequence[str]) -> F32:
         """Means of the tokens' vectors."""
@@ -138,7 +135,7 @@ def _read(path: Path, tokens: int) -> F32 | None:
 
 
 class Distilling:
-    """Makes the table. Float32 on the CPU, so that machines agree; some 20 seconds of CPU time for MiniLM."""
+    """Makes the table. Float32 on the CPU, so that machines agree; some 20 seconds for MiniLM."""
 
     def __init__(self, folder: Path, batch: int = 64) -> None:
         self._folder, self._batch = folder, batch
@@ -156,7 +153,7 @@ class Distilling:
         axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])  # else free to flip
         centre = unit(summaries[used].mean(axis=0, keepdims=True))
         moved = np.where(used, np.maximum(1 - unit(summaries) @ centre[0], 0), 0)
-        table: F32 = (rows @ axes * (moved * self._rarity())[:, None]).astype(np.float32)
+        table: F32 = (rows @ axes * moved[:, None]).astype(np.float32)
         return table
 
     def _forward(self) -> tuple[F32, F32]:
@@ -171,20 +168,17 @@ class Distilling:
         n = self._tokenizer.get_vocab_size()
         first = torch.full((n,), self._tokenizer.token_to_id("[CLS]") or 0)
         ids = torch.stack([first, torch.arange(n)], dim=1)
-        with torch.inference_mode():
-            states = torch.cat([model.eval()(b).last_hidden_state for b in torch.split(ids, self._batch)])
+        model.eval()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # sums must not depend on how many; and small steps wait for each other
+        try:
+            with torch.inference_mode():
+                states = torch.cat([model(b).last_hidden_state for b in torch.split(ids, self._batch)])
+        finally:
+            torch.set_num_threads(threads)
         return states[:, 0].numpy(), states[:, 1].numpy()
 
     def _used(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which tokens can occur in a text."""
         names = (self._tokenizer.id_to_token(i) or "[]" for i in range(self._tokenizer.get_vocab_size()))
         return np.array([not (len(t) > 1 and t[0] == "[" and t[-1] == "]") for t in names])
-
-    def _rarity(self) -> F32:
-        """SIF weights, with ranks that count from "the"."""
-        n = self._tokenizer.get_vocab_size()
-        first = self._tokenizer.token_to_id("the") or 0
-        inverse = 1 / np.arange(2, n - first + 2)
-        weights = np.full(n, _SIGN, np.float32)
-        weights[first:] = COMMON / (COMMON + inverse / inverse.sum())
-        return weights
