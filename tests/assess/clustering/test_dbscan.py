@@ -196,7 +196,7 @@ def test_the_filter_lets_all_neighbours_through(device, length):
             sieve = filters.Filter.of(engine, vectors, rows, frame, eps)
             bounds = sieve.bounds(slice(0, 128), slice(0, 128))
             passed = np.zeros((128, 128), bool)
-            places = engine.passing(sieve.store, sieve.store, bounds, -128)
+            places = engine.passing(sieve.store, sieve.store, bounds, 128, -128)
             passed[places[:, 0], places[:, 1]] = True
             assert passed[exact <= eps * eps].all()
 
@@ -233,4 +233,6 @@ def test_cosine_and_euclidean_distances_of_unit_vectors():
     assert cosine_from_euclidean(euclidean_from_cosine(0.3)) == pytest.approx(0.3)
     vectors = texts(300, dtype=np.float64)
     model = cluster.DBSCAN(eps=0.3, min_samples=4, metric="cosine", algorithm="brute").fit(vectors)
-    assert dbscan(vectors, eps=euclidean_from_cosine(0.3), min_points=4).labels.tolist() == model.labels_.tolist()
+    assert (
+        dbscan(vectors, eps=euclidean_from_cosine(0.3), min_points=4).labels.tolist() == model.labels_.tolist()
+    )

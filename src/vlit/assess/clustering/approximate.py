@@ -26,6 +26,7 @@ from vlit.assess.clustering.rows import I64, Array, blocks, compiled_view, disti
 
 __all__ = ["approximate_dbscan"]
 
+LEAST = 127  # numbers of a row that cells are made from
 TOGETHER = 4096  # visitors that are compared with a cell at once
 GROUPS, GROUP = 16, 256  # sampled rows and their nearest, of which all pairs are looked at
 
@@ -36,7 +37,7 @@ def approximate_dbscan(
     eps: float,
     min_points: int,
     weights: npt.ArrayLike | None = None,
-    probes: int = 32,
+    probes: int = 64,
     cells: int | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -74,10 +75,10 @@ def approximate_dbscan(
     count = min(len(points), cells or math.ceil(math.sqrt(len(points) * probes)))
     engine = engine_for(device)
     sample = given[points.first[np.linspace(0, len(points) - 1, min(SAMPLE, len(points))).astype(np.int64)]]
-    frame = frame_for(sample, _like_cells(sample), largest, eps, engine)
+    frame = frame_for(sample, _like_cells(sample), largest, eps, engine, LEAST)
     sieve = Filter.of(engine, given, points.first, frame, eps)
     centres = centres_of(engine, frame, given, points.first, count, seed)
-    around = Cells(nearest(engine, sieve.store, centres, min(probes, count)), count)
+    around = Cells(nearest(engine, sieve.store[: len(points)], centres, min(probes, count)), count)
     order = np.argsort(around.home, kind="stable")
     scanner = Scanner(growth, sieve.ordered(order), compiled_view(given), points.first, eps)
     scanner.keep = around.kept

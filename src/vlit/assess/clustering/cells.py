@@ -14,7 +14,7 @@ from vlit.assess.clustering.filters import Frame
 from vlit.assess.clustering.rows import F32, I32, I64, Array, blocks
 from vlit.data.seeds import rng
 
-ROUNDS = 4  # of k-means
+ROUNDS = 6  # of k-means
 PER_CELL = 16  # points of the sample for each centre
 ASSIGNED = 512  # points whose products with all centres are looked at together
 
@@ -23,7 +23,7 @@ ASSIGNED = 512  # points whose products with all centres are looked at together
 class Cells:
     """Each point is at home in the cell of the nearest centre, and visits the nearest others."""
 
-    near: npt.NDArray[np.uint16] | I32  #: shape (points, probes): cells by nearness, the home first
+    near: npt.NDArray[np.uint16] | I32  #: shape (points, probes): the home first
     count: int
 
     @property
@@ -69,7 +69,7 @@ def centres_of(engine: Engine, frame: Frame, vectors: Array, rows: I64, count: i
 
 
 def nearest(engine: Engine, store: Any, centres: Any, probes: int) -> Array:
-    """For each stored row the centres of largest product, the largest first; of equal ones the first."""
+    """For each stored row the centres of largest product, the largest first, the others in any order."""
     near = np.empty((len(store), probes), np.uint16 if len(centres) <= 1 << 16 else np.int32)
     parts = list(blocks(len(store), ASSIGNED))
     found = in_order(engine, lambda part: engine.largest(store[part], centres, probes), parts)

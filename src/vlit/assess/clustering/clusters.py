@@ -164,10 +164,10 @@ class Scanner:
         left, right, rows, columns, shift = stretch
         if sieve.apart(left, right) or scans.all_joined(growth.core, growth.parent, rows, columns):
             return []
-        bounds, a, b = sieve.bounds(left, right), sieve.store[left], sieve.store[right]
-        pairs: list[I32] = []
+        bounds, pairs = sieve.bounds(left, right), list[I32]()
+        a, b = sieve.operands(left, len(rows)), sieve.operands(right, len(columns))
         if not engine.here:
-            places = engine.passing(a, b, bounds, shift)
+            places = engine.passing(a, b, bounds, len(columns), shift)
             passed = np.stack([rows[places[:, 0]], columns[places[:, 1]]], axis=1)
             found = np.empty_like(passed)
             count = scans.verified(

@@ -8,11 +8,11 @@ from __future__ import annotations
 import functools
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -31,6 +31,8 @@ class Engine(Protocol):
     verifying: float
     #: Whether products come to this processor's memory, where compiled loops scan them.
     here: bool
+    #: How many threads should use it at once.
+    workers: int
 
     def one_thread_each(self) -> AbstractContextManager[None]:
         """Within it several threads multiply at once."""
@@ -47,8 +49,8 @@ class Engine(Protocol):
     def limits(self, bounds: F64) -> Array:
         """Bounds as numbers that products can be compared with (``scans.scanned``), rounded down."""
 
-    def passing(self, left: Any, right: Any, bounds: F64, shift: int) -> I32:
-        """Places of the products that reach the bound of their row, from column row + ``shift`` on."""
+    def passing(self, left: Any, right: Any, bounds: F64, columns: int, shift: int) -> I32:
+        """Places of the products that reach the bound of their row: ``columns``, from row + ``shift`` on."""
 
     def largest(self, left: Any, right: Any, count: int) -> I32:
         """For each row on the left the rows on the right of largest product, the largest first."""
@@ -57,7 +59,7 @@ class Engine(Protocol):
 class NumpyEngine:
     """Float32 by numpy."""
 
-    name, verifying, here = "numpy float32", 3_000.0, True
+    name, verifying, here, workers = "numpy float32", 3_000.0, True, 1  # its library has threads of its own
 
     def __init__(self) -> None:
         self._own = threading.local()
@@ -87,9 +89,9 @@ class NumpyEngine:
         """See ``Engine``."""
         return _below(bounds)
 
-    def passing(self, left: F32, right: F32, bounds: F64, shift: int) -> I32:
+    def passing(self, left: F32, right: F32, bounds: F64, columns: int, shift: int) -> I32:
         """See ``Engine``."""
-        found = self.products(left, right) >= self.limits(bounds)[:, None]
+        found = self.products(left, right)[: len(bounds), :columns] >= self.limits(bounds)[:, None]
         return np.argwhere(np.triu(found, shift)).astype(np.int32)
 
     def largest(self, left: F32, right: F32, count: int) -> I32:
@@ -105,6 +107,7 @@ class TorchEngine:
 
         self.torch, self.device, self.dtype = torch, torch.device(device), getattr(torch, dtype)
         self.name, self.here = f"torch {dtype} on {device}", self.device.type == "cpu"
+        self.workers = processors()
         self.verifying = 9_000.0 if dtype == "bfloat16" else 3_000.0
         if not self.here:
             self.verifying = 1e6  # the device multiplies, the processor verifies
@@ -114,8 +117,9 @@ class TorchEngine:
     def one_thread_each(self) -> Iterator[None]:
         """See ``Engine``. New threads take the number of threads that was set last."""
         before = self.torch.get_num_threads()
-        self._own = threading.local()
         try:
+            if self.here:
+                self.torch.set_num_threads(1)
             yield
         finally:
             if self.here:
@@ -152,10 +156,10 @@ class TorchEngine:
         # turned as in ``lanes.turned``; what was cut off made a negative number larger: one step back
         return np.where(bits < 0x8000, bits, np.maximum(-2 - (bits & 0x7FFF), -0x8000)).astype(np.int16)
 
-    def passing(self, left: Any, right: Any, bounds: F64, shift: int) -> I32:
+    def passing(self, left: Any, right: Any, bounds: F64, columns: int, shift: int) -> I32:
         """See ``Engine``."""
         lowest = self.torch.from_numpy(_below(bounds - np.abs(bounds) * 2.0**-7)).to(self.device)
-        found = self._products(left, right) >= lowest[:, None]
+        found = self._products(left, right)[: len(bounds), :columns] >= lowest[:, None]
         if shift > -len(left):
             found = found.triu(shift)
         places: I32 = found.nonzero().to(dtype=self.torch.int32).cpu().numpy()
@@ -173,8 +177,6 @@ class TorchEngine:
         size = len(left) * len(right)
         buffer = getattr(self._own, "buffer", None)
         if buffer is None or len(buffer) < size:
-            if self.here:
-                self.torch.set_num_threads(1)  # of this thread: there is one for each processor
             buffer = self._own.buffer = self.torch.empty(size, dtype=self.dtype, device=self.device)
         return self.torch.mm(left, right.T, out=buffer[:size].view(len(left), len(right)))
 
@@ -206,14 +208,18 @@ def engine_for(device: str) -> Engine:
     return TorchEngine("cpu", "bfloat16" if _bfloat16_is_fast() else "float32")
 
 
+def processors() -> int:
+    """How many of them this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def in_order(engine: Engine, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Apply a function to each item, in a thread for each processor; results come in the order of the items."""
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with engine.one_thread_each(), ThreadPoolExecutor(workers) as pool:
+    """Apply a function to each item, in the engine's threads; results come in the order of the items."""
+    with engine.one_thread_each(), ThreadPoolExecutor(engine.workers) as pool:
         running: deque[Future[R]] = deque()
         for item in items:
             running.append(pool.submit(function, item))
-            if len(running) > 2 * workers:
+            if len(running) > 2 * engine.workers:
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
@@ -221,19 +227,13 @@ def in_order(engine: Engine, function: Callable[[T], R], items: Iterable[T]) -> 
 
 @functools.cache
 def _bfloat16_is_fast() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32: measured, in some ten milliseconds."""
-    import torch
-
-    def seconds(dtype: Any) -> float:
-        left, right = torch.ones(512, 128, dtype=dtype), torch.ones(1024, 128, dtype=dtype)
-        taken = []
-        for _ in range(4):
-            start = time.perf_counter()
-            torch.mm(left, right.T)
-            taken.append(time.perf_counter() - start)
-        return min(taken)
-
-    return seconds(torch.bfloat16) < seconds(torch.float32)
+    """Whether this processor multiplies bfloat16 by itself; others imitate it, slowly."""
+    flags = {"avx512_bf16", "amx_bf16", "svebf16", "bf16"}
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return not flags.isdisjoint(told.split())
 
 
 def _largest(products: Array, count: int) -> I32:

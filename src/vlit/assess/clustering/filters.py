@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from vlit.assess.clustering.engines import Engine
+from vlit.assess.clustering.engines import Engine, in_order
 from vlit.assess.clustering.rows import F32, F64, I64, Array, Places, blocks
 
 WIDTHS = (31, 63, 95, 127, 159, 191, 255, 319)  # of heads; one more is the tail, and makes them multiples of 32
 SHORT = 48  # rows of up to so many numbers are taken whole
 SAMPLE = 4096
+PADDING = 512  # rows of zeros behind the last
 UNIT = 2.0**-24  # float32 rounds by up to so much of a number
 
 
@@ -49,8 +50,7 @@ class Frame:
     def heads(self, rows: Array) -> tuple[F32, F64, F64]:
         """First coordinates and the norm of the others; norms of the rows; error of the coordinates."""
         moved = self.moved(rows)
-        wide = moved.astype(np.float64)
-        square = np.einsum("ij,ij->i", wide, wide)
+        square = np.einsum("ij,ij->i", moved, moved).astype(np.float64)
         norm = np.sqrt(square)
         if self.basis is None:
             return moved, norm, norm * 4 * UNIT
@@ -58,8 +58,7 @@ class Frame:
         turning = (d + 8) * UNIT * np.sqrt(p)
         heads = np.empty((len(moved), p + 1), np.float32)
         heads[:, :p] = moved @ self.basis
-        wide = heads[:, :p].astype(np.float64)
-        rest = np.maximum(square - np.einsum("ij,ij->i", wide, wide), 0) + 4 * turning * square
+        rest = np.maximum(square - np.einsum("ij,ij->i", heads[:, :p], heads[:, :p]), 0) + 8 * turning * square
         heads[:, p] = np.sqrt(rest) * (1 + 2.0**-7)  # so that rounding to bfloat16 does not make it smaller
         return heads, norm, norm * turning
 
@@ -73,21 +72,37 @@ class Filter:
     norm: F64  #: shape (points,), of the moved rows
     error: F64  #: shape (points,): norm of the difference between a head and what is stored of it
     eps: float  #: in the scale of the frame
+    dimensions: int  #: of the rows
 
     @classmethod
     def of(cls, engine: Engine, vectors: Array, rows: I64, frame: Frame, eps: float) -> Filter:
         """Store the heads of some rows of the vectors."""
         width = vectors.shape[1] if frame.basis is None else frame.basis.shape[1] + 1
-        store = engine.store(len(rows), width)
+        store = engine.store(len(rows) + PADDING, width)
+        padding = slice(len(rows), len(rows) + PADDING)
+        engine.put(store, padding, np.zeros((PADDING, width), np.float32))
         norm, error = np.empty(len(rows)), np.empty(len(rows))
-        for part in blocks(len(rows)):
+
+        def work(part: slice) -> None:
             heads, norm[part], turning = frame.heads(vectors[rows[part]])
             error[part] = engine.put(store, part, heads) + turning
-        return cls(engine, store, norm, error, eps * frame.scale)
+
+        for _ in in_order(engine, work, blocks(len(rows))):
+            pass
+        return cls(engine, store, norm, error, eps * frame.scale, vectors.shape[1])
 
     def ordered(self, order: I64) -> Filter:
         """The same points in another order."""
-        return Filter(self.engine, self.store[order], self.norm[order], self.error[order], self.eps)
+        padded = np.concatenate([order, np.arange(len(order), len(order) + PADDING)])
+        store, norm, error = self.store[padded], self.norm[order], self.error[order]
+        return Filter(self.engine, store, norm, error, self.eps, self.dimensions)
+
+    def operands(self, places: slice | Places, count: int) -> Any:
+        """Stored rows for a product, and some more: libraries prepare themselves for each size anew."""
+        size = padded_size(count)
+        if isinstance(places, slice):
+            return self.store[places.start : places.start + size]
+        return self.store[np.concatenate([places, np.zeros(size - count, places.dtype)])]
 
     def bounds(self, left: slice | Places, right: slice | Places) -> F64:
         """For each point on the left, what its product with any neighbour on the right reaches at least."""
@@ -98,7 +113,8 @@ class Filter:
         rounding = e * highest + (a + e) * f
         # sums in float32 of numbers whose norms are those of the rows, up to a few percent
         sums = 4 * (self.store.shape[1] + 8) * UNIT * (a + e) * (highest + f)
-        own: F64 = least - rounding - sums - 16 * UNIT * (a**2 + highest**2 + self.eps**2)
+        squares = (self.dimensions + 16) * UNIT * (a**2 + highest**2 + self.eps**2)
+        own: F64 = least - rounding - sums - squares
         return own
 
     def apart(self, left: slice | Places, right: slice | Places) -> bool:
@@ -108,7 +124,15 @@ class Filter:
         return bool(gap > self.eps * (1 + 1e-6) + 1e-6 * max(a.max(), b.max()))
 
 
-def frame_for(sample: Array, groups: list[I64], largest: float, eps: float, engine: Engine) -> Frame:
+def padded_size(count: int) -> int:
+    """The next multiple of 64, or of 512 from there on."""
+    step = 64 if count <= PADDING else PADDING
+    return -(-count // step) * step
+
+
+def frame_for(
+    sample: Array, groups: list[I64], largest: float, eps: float, engine: Engine, least: int = 0
+) -> Frame:
     """A frame in which the filter is cheap.
 
     Args:
@@ -117,6 +141,7 @@ def frame_for(sample: Array, groups: list[I64], largest: float, eps: float, engi
         largest: The largest norm of all rows.
         eps: Radius, in the scale of the rows.
         engine: Tells what a multiplication costs beside verifying a pair.
+        least: How many numbers of a row to keep at least.
     """
     wide = sample.astype(np.float64)
     mean = wide.mean(axis=0)
@@ -128,7 +153,7 @@ def frame_for(sample: Array, groups: list[I64], largest: float, eps: float, engi
         return frame
     moved = frame.moved(sample).astype(np.float64)
     basis = _directions(moved, min(d, WIDTHS[-1]))
-    p = _best_width(moved, basis, groups, eps * frame.scale, engine)
+    p = max(_best_width(moved, basis, groups, eps * frame.scale, engine), min(least, d))
     return frame if p >= d else Frame(frame.mean, frame.scale, np.ascontiguousarray(basis[:, :p], np.float32))
 
 
@@ -137,16 +162,16 @@ def _best_width(moved: F64, basis: F64, groups: list[I64], eps: float, engine: E
     turned, square = moved @ basis, np.einsum("ij,ij->i", moved, moved)
     d = moved.shape[1]
     slack = 0.004 if "bfloat16" in engine.name else 0.0005
+    exact = [moved[group] @ moved[group].T for group in groups]
     costs = {d: float(d)}
     for p in (width for width in WIDTHS if width < min(d, basis.shape[1] + 1)):
         head = turned[:, :p]
         tail = np.sqrt(np.maximum(square - np.einsum("ij,ij->i", head, head), 0))
         passed = pairs = 0
-        for group in groups:
+        for group, product in zip(groups, exact, strict=True):
             upper = head[group] @ head[group].T + np.outer(tail[group], tail[group])
-            exact = moved[group] @ moved[group].T
             least = (square[group][:, None] + square[group] - eps**2) / 2
-            passed += int(np.sum((upper >= least - slack) & (exact < least)))
+            passed += int(np.sum((upper >= least - slack) & (product < least)))
             pairs += upper.size
         costs[p] = p + 1 + engine.verifying * passed / max(pairs, 1)
     best: int = min(costs, key=lambda p: (costs[p], p))

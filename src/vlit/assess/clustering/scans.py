@@ -104,8 +104,8 @@ def scanned(
     """Neighbours from row ``start`` of a block of products.
 
     Args:
-        products: Shape (rows, columns): upper bounds, less what ``limits`` allows for, as float32 or bits of
-            bfloat16.
+        products: Shape (at least rows, at least columns): upper bounds, less what ``limits`` allows for, as
+            float32 or bits of bfloat16.
         limits: For each row what a product has to reach, in the same form, ``lanes.turned``.
         start: First row to look at.
         shift: In row r only the columns from r + shift on are looked at.
@@ -121,9 +121,9 @@ def scanned(
     Returns:
         How many pairs were found, and the row to go on from: a row that might not fit is left to the next call.
     """
-    columns = products.shape[1]
+    columns = len(right)
     count = 0
-    for r in range(start, len(products)):
+    for r in range(start, len(left)):
         if count + columns > len(found):
             return count, r
         row, limit, i = products[r], limits[r], left[r]
@@ -135,7 +135,7 @@ def scanned(
                 if not joined(core, parent, i, j) and near(vectors, rows[i], rows[j], reach):
                     found[count, 0], found[count, 1] = i, j
                     count += 1
-    return count, len(products)
+    return count, len(left)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -188,28 +188,38 @@ def first_equal(words: A, order: A, keys: A) -> A:
 
 @numba.njit(cache=True, nogil=True)
 def largest(products: A, count: A, lowest: A) -> A:
-    """For each row the columns of its ``count`` largest products, the largest first; of equal ones the first.
+    """For each row the columns of its ``count`` largest products: the largest first, the others in any order.
 
-    ``lowest`` is a number of their type below all of them.
+    Of equal ones the first columns. ``lowest`` is a number of their type below all of them.
     """
     n, columns = products.shape
     found = np.empty((n, count), np.int32)
-    best = np.empty(count, products.dtype)
+    heap = np.empty(count, products.dtype)  # the smallest of the largest on top
     for r in range(n):
-        row = products[r]
-        best[:] = lowest
+        row, place = products[r], found[r]
+        heap[:] = lowest
         for start in range(0, columns, LANES):
-            bits = reaching(row, start, columns, best[count - 1])
+            bits = reaching(row, start, columns, heap[0])
             while bits:
                 c = start + lowest_bit(bits)
                 bits &= bits - np.uint64(1)
-                value, place = turned(row[c]), count
-                while place > 0 and value > best[place - 1]:
-                    place -= 1
-                for k in range(count - 1, place, -1):
-                    best[k], found[r, k] = best[k - 1], found[r, k - 1]
-                if place < count:
-                    best[place], found[r, place] = value, c
+                value, at = turned(row[c]), 0
+                if not value > heap[0]:
+                    continue
+                while 2 * at + 1 < count:
+                    child = 2 * at + 1
+                    if child + 1 < count and heap[child + 1] < heap[child]:
+                        child += 1
+                    if heap[child] >= value:
+                        break
+                    heap[at], place[at] = heap[child], place[child]
+                    at = child
+                heap[at], place[at] = value, c
+        first = 0
+        for k in range(1, count):
+            if heap[k] > heap[first] or (heap[k] == heap[first] and place[k] < place[first]):
+                first = k
+        place[0], place[first] = place[first], place[0]
     return found
 
 
