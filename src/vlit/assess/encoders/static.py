@@ -16,9 +16,8 @@ on the length. Limits: English; no word order; a text in a script that the vocab
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 #: Changes with everything that changes the table: it is part of the name of the file in the cache.
 VERSION = 2
 DIM, LEFT_OUT = 256, 2
-_TOKENS = 1 << 15  #: tokens that are summed at once: 32 MB of vectors
+_TEXTS = 4096  #: texts that are cut into tokens at once
 
 
 class StaticEncoder(SentenceEncoder):
@@ -57,38 +56,13 @@ class StaticEncoder(SentenceEncoder):
         return f"static v{VERSION} (all-MiniLM-L6-v2 distilled: {self.dim} components)"
 
     def vectors(self, texts: Sequence[str]) -> F32:
-        """Means of the tokens' vectors."""
+        """Sums of the tokens' vectors; text by text, which is faster than all at once (the cache holds one)."""
         found = np.zeros((len(texts), self.dim), np.float32)
-        start = 0
-        for ids in self._pieces(texts):
-            found[start : start + len(ids)] = self._summed(ids)
-            start += len(ids)
-        return found
-
-    def _pieces(self, texts: Sequence[str]) -> Iterator[list[list[int]]]:
-        """Token ids of the texts, some texts at a time."""
-        for start in range(0, len(texts), 4096):
-            piece: list[list[int]] = []
-            tokens = 0
-            for encoded in self._tokenizer.encode_batch_fast(
-                list(texts[start : start + 4096]), add_special_tokens=False
-            ):
-                ids = encoded.ids
-                if piece and tokens + len(ids) > _TOKENS:
-                    yield piece
-                    piece, tokens = [], 0
-                piece.append(ids)
-                tokens += len(ids)
-            yield piece
-
-    def _summed(self, texts: list[list[int]]) -> F32:
-        counts = np.fromiter(map(len, texts), np.int64, len(texts))
-        filled = counts > 0
-        found = np.zeros((len(texts), self.dim), np.float32)
-        if filled.any():
-            flat = np.fromiter(chain.from_iterable(texts), np.int64, int(counts.sum()))
-            starts = np.r_[0, np.cumsum(counts[filled])[:-1]]
-            found[filled] = np.add.reduceat(self._table[flat], starts)
+        for start in range(0, len(texts), _TEXTS):
+            some = list(texts[start : start + _TEXTS])
+            encoded = self._tokenizer.encode_batch_fast(some, add_special_tokens=False)
+            for row, tokens in enumerate(encoded, start):
+                np.add.reduce(self._table.take(tokens.ids, axis=0), axis=0, out=found[row])
         return found
 
 
