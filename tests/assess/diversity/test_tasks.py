@@ -9,7 +9,7 @@ from tests.assess.judging import judged
 from tests.assess.small import sample
 from tests.conftest import shared_data
 from vlit.assess.diversity.task_rules import _file, fallback, likely_rules, task_by_rules, task_of, tasks
-from vlit.assess.diversity.tasks import TaskBalanceFound, TaskDiversity, TaskDiversityConfig
+from vlit.assess.diversity.tasks import TaskBalanceFound, TaskDiversity, TaskDiversityConfig, learned
 from vlit.assess.seen import Sentences
 
 #: The 84 names in the review's table of tasks.
@@ -188,15 +188,27 @@ def test_rare_tasks_are_left_out():
     assert diversity(texts, min_share=0)[1].value == 3
 
 
-def test_what_no_rule_knows_goes_to_the_nearest_task():
+def test_what_no_rule_knows_goes_to_the_task_that_its_vector_tells():
     texts = ["How many dogs are there?"] * 20 + ["Where is the cup?"] * 20 + ["Blorp."] * 3
     vectors = [[1, 0, 0, 0]] * 20 + [[0, 1, 0, 0]] * 20 + [[0.1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     scores, whole = diversity(texts, vectors)
     assert [s.group for s in scores[40:]] == ["position", "other", "other"]
     assert json.loads(whole.detail)["by_rules"] == pytest.approx(40 / 43)
-    assert [s.group for s in diversity(texts, vectors, nearest=1)[0][40:]] == ["other"] * 3
-    few = diversity(texts[1:19] + texts[20:], vectors[1:19] + vectors[20:])[0]  # 18 make no mean vector
-    assert few[-3].group == "position"
+    assert [s.group for s in diversity(texts, vectors, certain=1)[0][40:]] == ["other"] * 3
+    few = diversity(texts[:20] + texts[21:], vectors[:20] + vectors[21:])[
+        0
+    ]  # 19 of it are too few to learn from
+    assert [s.group for s in few[39:]] == ["other"] * 3
+
+
+def test_the_classifier_by_hand():
+    # Two tasks at right angles, taken from their mean: unit vectors e and -e with e = (1, -1) / sqrt 2.
+    names, means, weights = learned(
+        ["a"] * 20 + ["b"] * 20, np.repeat(np.eye(2, dtype=np.float32), 20, 0), np.full(2, 0.5, np.float32)
+    )
+    e = np.array([1, -1]) / np.sqrt(2)
+    assert names == ("a", "b") and means == pytest.approx(np.array([e, -e]), abs=1e-6)
+    assert weights[:, 0] == pytest.approx(20 / (40 + 10) * e, abs=1e-6)  # least squares with a ridge of 10
 
 
 def test_two_tasks_of_one_meaning_count_once():
