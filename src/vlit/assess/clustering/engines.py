@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from vlit.assess.clustering.rows import F32, F64, I32, Array
+from vlit.assess.clustering.rows import F32, F64, I32, Array, Places
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,6 +42,9 @@ class Engine(Protocol):
 
     def put(self, store: Any, part: slice, heads: F32) -> F64:
         """Store rows, rounded; give the norm of what rounding took from each."""
+
+    def chosen(self, store: Any, places: Places) -> Any:
+        """Some of the stored rows, copied."""
 
     def products(self, left: Any, right: Any) -> Array:
         """All rows on the left with all on the right; overwritten by the thread's next call. ``here`` only."""
@@ -76,6 +79,10 @@ class NumpyEngine:
         """See ``Engine``."""
         store[part] = heads
         return np.zeros(len(heads))
+
+    def chosen(self, store: F32, places: Places) -> F32:
+        """See ``Engine``."""
+        return store.take(places, axis=0)
 
     def products(self, left: F32, right: F32) -> Array:
         """See ``Engine``."""
@@ -136,6 +143,10 @@ class TorchEngine:
         store[part] = rounded.to(self.device)
         lost: F64 = (exact - rounded.float()).norm(dim=1).double().numpy()
         return lost * 1.001
+
+    def chosen(self, store: Any, places: Places) -> Any:
+        """See ``Engine``."""
+        return store.index_select(0, self.torch.from_numpy(places).to(self.device))
 
     def products(self, left: Any, right: Any) -> Array:
         """See ``Engine``."""

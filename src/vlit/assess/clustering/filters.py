@@ -94,7 +94,7 @@ class Filter:
     def ordered(self, order: I64) -> Filter:
         """The same points in another order."""
         padded = np.concatenate([order, np.arange(len(order), len(order) + PADDING)])
-        store, norm, error = self.store[padded], self.norm[order], self.error[order]
+        store, norm, error = self.engine.chosen(self.store, padded), self.norm[order], self.error[order]
         return Filter(self.engine, store, norm, error, self.eps, self.dimensions)
 
     def operands(self, places: slice | Places, count: int) -> Any:
@@ -102,7 +102,8 @@ class Filter:
         size = padded_size(count)
         if isinstance(places, slice):
             return self.store[places.start : places.start + size]
-        return self.store[np.concatenate([places, np.zeros(size - count, places.dtype)])]
+        padded = np.concatenate([places, np.zeros(size - count, places.dtype)])
+        return self.engine.chosen(self.store, padded)
 
     def bounds(self, left: slice | Places, right: slice | Places) -> F64:
         """For each point on the left, what its product with any neighbour on the right reaches at least."""
