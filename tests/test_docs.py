@@ -34,6 +34,8 @@ from vlit.run.folder import TABLES
 from vlit.run.recipe import STAGES, Head, parse_recipe
 from vlit.run.stage import Config
 from vlit.select.gates import Gate
+from vlit.select.method import BalanceConfig, KeepConfig
+from vlit.select.rules import VariantsConfig
 from vlit.teacher.config import BatchConfig, BudgetConfig, EndpointConfig, PriceConfig, TeacherConfig
 
 DOCS = REPOSITORY / "docs"
@@ -58,10 +60,23 @@ LISTED: dict[str, type[pydantic.BaseModel]] = {
     "Sampling": SamplingConfig,
     "A set": MixSet,
     "A gate": Gate,
+    "Keep": KeepConfig,
+    "A balance": BalanceConfig,
+    "Variants": VariantsConfig,
     "A file": FileConfig,
-    **{n: STAGES.load(n).Config for n in ("collect", "load", "mix", "select", "report")},
+    **{
+        n: STAGES.load(n).Config
+        for n in ("collect", "load", "mix", "choose", "observe", "assess", "select", "report")
+    },
     **{n: IMPORTERS.load(n) for n in IMPORTERS.names()},
     **{n: INDICATORS.load(n).Config for n in INDICATORS.names() if INDICATORS.load(n).Config.model_fields},
+}
+
+
+#: Tables with the same columns are listed once.
+SHARED_HEADINGS = {
+    **dict.fromkeys(("samples", "selected"), "samples, selected"),
+    **dict.fromkeys(("pictures", "scene_pictures"), "pictures, scene_pictures"),
 }
 
 
@@ -110,7 +125,7 @@ def test_every_setting_of_a_task_is_listed() -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_column_is_listed(table: str) -> None:
-    heading = "samples, selected" if table in ("samples", "selected") else table
+    heading = SHARED_HEADINGS.get(table, table)
     found = rows(section((DOCS / "tables.md").read_text(), heading))
     listed = [name for row in found for name in re.findall(r"`(\w+)`", row[0])]
     assert sorted(listed) == sorted(TABLES[table].__struct_fields__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -100,7 +101,7 @@ class ObserveStage(Stage[ObserveConfig]):
 
     def processes(self, most: int) -> int:
         """One where a GPU does the work: each process would load the models anew."""
-        return 1 if _on_gpu(self._local) else most
+        return 1 if self._loads_models and on_gpu(self._local.device) else most
 
     def shards(self, run: RunFolder) -> list[Shard]:
         """The samples' parts for their texts, and the distinct photos in pieces."""
@@ -114,13 +115,20 @@ class ObserveStage(Stage[ObserveConfig]):
 
     def work(self, shard: Shard, context: ObserveConfig) -> Output:
         """Embed the texts of a part, or look at some photos."""
-        one_thread(context)
+        if self._loads_models:
+            one_thread()
         if isinstance(shard.payload, Path):
-            return Output({"embeddings": _embeddings(read_part(shard.payload, Sample), text_encoder(context))})
+            encoder = text_encoder(context)
+            rows = _embeddings(read_part(shard.payload, Sample), encoder)
+            return Output({"embeddings": rows}, [_spoilt(text, shard.payload) for text in encoder.spoiled()])
         pictures = _looked_at(shard.payload, context)
         known = {image.uri: image for image in shard.payload}
         lost = [_lost(p, known[p.uri]) for p in pictures if _worth_telling(p, known)]
         return Output({"pictures": pictures}, lost)
+
+    @property
+    def _loads_models(self) -> bool:
+        return self._local.vision is not None or self._local.sentences not in (None, "static")
 
     @functools.cached_property
     def _local(self) -> ObserveConfig:
@@ -159,19 +167,20 @@ def photo_encoder(config: ObserveConfig) -> VisionEncoder:
     return _photo_encoder(config.vision, config.device, config.batch_size)
 
 
-def one_thread(config: ObserveConfig) -> None:
-    """Let torch use one thread on CPU: parts run side by side, and sums must not depend on how many do."""
-    if config.vision or config.sentences not in (None, "static"):
+def one_thread() -> None:
+    """Let torch use one thread on the CPU: parts run side by side, and sums must not depend on how many do."""
+    if find_spec("torch") is not None:
         import torch
 
         torch.set_num_threads(1)
 
 
-def _on_gpu(config: ObserveConfig) -> bool:
-    if config.vision is None and config.sentences in (None, "static"):
+def on_gpu(device: str = "auto") -> bool:
+    """Whether models run on a GPU."""
+    if device != "auto":
+        return device != "cpu"
+    if find_spec("torch") is None:
         return False
-    if config.device != "auto":
-        return config.device != "cpu"
     import torch
 
     return bool(torch.cuda.is_available())
@@ -216,6 +225,19 @@ def _looked_at(images: Sequence[Image], config: ObserveConfig) -> list[Picture]:
 def _worth_telling(picture: Picture, known: dict[str, Image]) -> bool:
     """Whether a problem is news: an image that was never opened may well be absent."""
     return picture.problem is not None and (known[picture.uri].sha256 is not None or Path(picture.uri).exists())
+
+
+def _spoilt(text: str, part: Path) -> Quarantined:
+    reason = "the encoder gives no finite vector for this text; it counts as one without a vector"
+    return Quarantined(
+        stage="observe",
+        file=str(part),
+        record="",
+        field="text",
+        value=text,
+        reason=reason,
+        action="repaired",
+    )
 
 
 def _lost(picture: Picture, image: Image) -> Quarantined:

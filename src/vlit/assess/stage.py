@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pydantic
 
 from vlit.assess.indicator import AnyIndicator, Fit, Indicator
-from vlit.assess.observe import PHOTOS
+from vlit.assess.observe import PHOTOS, on_gpu, one_thread
 from vlit.assess.parts import Ranges, read_part_of, whole
 from vlit.assess.registry import EMBEDDED, INDICATORS, make
 from vlit.assess.seen import Part, Seen
@@ -135,11 +135,7 @@ class AssessStage(Stage[AssessConfig]):
 
     def processes(self, most: int) -> int:
         """One where models run on a GPU: each process would load them anew."""
-        if not any(i.models for i in self.indicators):
-            return most
-        import torch
-
-        return 1 if torch.cuda.is_available() else most
+        return 1 if self._loads_models and on_gpu() else most
 
     def prepare(self, run: RunFolder) -> Context:
         """States of the indicators, and which scenes and photos lie in which part."""
@@ -191,12 +187,18 @@ class AssessStage(Stage[AssessConfig]):
 
     def work(self, shard: Shard, context: Context) -> Output:
         """Score the samples of one part."""
+        if self._loads_models:
+            one_thread()
         return Output({"scores": score_part(self.indicators, self._part(shard, context), context.states)})
 
     def finish(self, run: RunFolder) -> Output:
         """One number per set for the indicators that have one."""
         found = (_summary(indicator, run) for indicator in self.indicators)
         return Output({"set_scores": [score for score in found if score is not None]})
+
+    @property
+    def _loads_models(self) -> bool:
+        return any(i.models for i in self.indicators)
 
     def _part(self, shard: Shard, context: Context) -> Part:
         samples, vectors = shard.payload

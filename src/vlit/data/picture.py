@@ -46,6 +46,7 @@ class Picture(Row, frozen=True, kw_only=True):
     hash: str | None = None  #: perceptual hash, hexadecimal
     descriptor: bytes = b""  #: colours and gradients, unit length; float16, little-endian; empty for none
     vector: bytes = b""  #: embedding by a vision model; float16, little-endian; empty for none
+    encoder: str | None = None  #: the vision model that made the vector
 
 
 def packed(vector: npt.ArrayLike) -> bytes:

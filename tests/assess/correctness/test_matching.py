@@ -103,20 +103,24 @@ def test_what_cannot_be_judged_has_a_reason(folder, photos, tmp_path):
 
 def test_observed_vectors_of_the_same_model_are_taken(folder, photos, encoder, monkeypatch):
     vectors = encoder.images([open_rgb(p) for p in photos])
-    seen = Pictures(Picture(uri=p.uri, vector=packed(v)) for p, v in zip(photos, vectors, strict=True))
+    seen = Pictures(
+        Picture(uri=p.uri, vector=packed(v), encoder=encoder.name) for p, v in zip(photos, vectors, strict=True)
+    )
     samples = [sample("?", "A dog runs.", images=(p,), id=p.uri) for p in photos]
     opened = []
     monkeypatch.setattr(photos_module, "open_rgb", lambda image: opened.append(image.uri) or open_rgb(image))
     found = photo_vectors(Part(samples, pictures=seen), encoder)
-    assert len(opened) == 1  # to see that it is the same model
+    assert opened == []
     for p, vector in zip(photos, vectors, strict=True):
         assert found[p.uri] == pytest.approx(vector, abs=1e-3)
 
 
-@pytest.mark.parametrize("width", [16, 8])
-def test_observed_vectors_of_another_model_are_not(photos, encoder, width):
+@pytest.mark.parametrize("name", ["another/model", None])
+def test_observed_vectors_of_another_model_are_not(photos, encoder, name):
     rng = np.random.default_rng(0)
-    seen = Pictures(Picture(uri=p.uri, vector=packed(rng.normal(size=width))) for p in photos)
+    seen = Pictures(
+        Picture(uri=p.uri, vector=packed(rng.normal(size=encoder.dim)), encoder=name) for p in photos
+    )
     samples = [sample("?", "A dog runs.", images=(p,), id=p.uri) for p in photos]
     found = photo_vectors(Part(samples, pictures=seen), encoder)
     expected = encoder.images([open_rgb(p) for p in photos])

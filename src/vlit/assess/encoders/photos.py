@@ -1,13 +1,8 @@
-"""Vectors of the photos of some samples: the observed ones, where the same model made them, else new ones.
-
-What model observed the photos is not written beside their vectors. So one photo of each part is embedded
-again: vectors of another model have another length, or point elsewhere (unrelated models have cosines near
-0).
-"""
+"""Vectors of the photos of some samples: the observed ones, where the same model made them, else new ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from vlit.assess.encoders.sentences import F32
 from vlit.assess.encoders.vision import VisionEncoder
@@ -16,8 +11,6 @@ from vlit.data.images import ImageProblem, open_rgb
 from vlit.data.picture import unpacked
 from vlit.data.scene import Image
 
-#: The observed photo was made smaller before and its vector rounded to float16: near to 1, not 1.
-_SAME = 0.9
 _OPEN = 32  #: photos that are held in memory at once
 
 
@@ -30,27 +23,14 @@ def photo_vectors(part: Part, encoder: VisionEncoder) -> dict[str, F32 | str]:
     """
     images = {image.uri: image for sample in part.samples for image in sample.images}
     found: dict[str, F32 | str] = {}
-    observed: dict[str, F32] = {}
     for uri in sorted(images):
         picture = part.pictures.get(uri)
         if picture is not None and picture.problem is not None:
             found[uri] = f"{uri}: {picture.problem}"
-        elif picture is not None and picture.vector:
-            observed[uri] = unpacked(picture.vector)
-    if observed and _same_model(observed, images, encoder):
-        found.update(observed)
+        elif picture is not None and picture.vector and picture.encoder == encoder.name:
+            found[uri] = unpacked(picture.vector)
     found.update(_embedded([images[uri] for uri in sorted(images) if uri not in found], encoder))
     return found
-
-
-def _same_model(observed: Mapping[str, F32], images: Mapping[str, Image], encoder: VisionEncoder) -> bool:
-    for uri, vector in observed.items():
-        if vector.shape != (encoder.dim,):
-            return False
-        again = _embedded([images[uri]], encoder)[uri]
-        if not isinstance(again, str):
-            return float(vector @ again) > _SAME
-    return False
 
 
 def _embedded(images: Sequence[Image], encoder: VisionEncoder) -> dict[str, F32 | str]:

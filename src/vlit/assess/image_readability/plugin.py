@@ -48,6 +48,7 @@ class ImageReadabilityModel(Indicator[ImageReadabilityModelConfig]):
     name: ClassVar[str] = "image_readability_model"
     principle = "image readability"
     form: ClassVar[Form] = "faithful"
+    by_default: ClassVar[bool] = False
     direction = "higher is better"
     needs: ClassVar[tuple[Need, ...]] = ("images",)
     Config = ImageReadabilityModelConfig

@@ -24,6 +24,8 @@ _BATCH = 32  #: photos that an encoder is shown at once, and that are held in me
 class Encoder(Protocol):
     """A vision model."""
 
+    name: str
+
     def images(self, pictures: Sequence[PILImage.Image]) -> npt.NDArray[np.float32]:
         """Vectors of RGB pictures, shape (n, d)."""
 
@@ -52,8 +54,8 @@ def _embedded(seen: Sequence[tuple[Picture, Any]], encoder: Encoder | None) -> I
     vectors = iter(encoder.images(good) if encoder is not None and good else ())
     for row, picture in seen:
         vector = next(vectors, None) if picture is not None else None
-        if vector is not None and np.isfinite(vector).all():
-            row = msgspec.structs.replace(row, vector=packed(vector))
+        if encoder is not None and vector is not None and vector.any():  # a zero row stands for one that is not finite
+            row = msgspec.structs.replace(row, vector=packed(vector), encoder=encoder.name)
         yield row
 
 

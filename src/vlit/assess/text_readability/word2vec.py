@@ -52,6 +52,7 @@ class TextReadabilityWord2Vec(Indicator[TextReadabilityWord2VecConfig]):
     form: ClassVar[Form] = "faithful"
     direction = "higher is better"
     extra: ClassVar[str | None] = "gensim"
+    by_default: ClassVar[bool] = False
     Config = TextReadabilityWord2VecConfig
 
     def fit(self) -> _Pass:
