@@ -193,7 +193,7 @@ def largest(products: A, count: A, lowest: A) -> A:
     Of equal ones the first columns. ``lowest`` is a number of their type below all of them.
     """
     n, columns = products.shape
-    found = np.empty((n, count), np.int32)
+    found = np.zeros((n, count), np.int32)
     heap = np.empty(count, products.dtype)  # the smallest of the largest on top
     for r in range(n):
         row, place = products[r], found[r]
