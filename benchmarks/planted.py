@@ -10,12 +10,15 @@ samples that have a value at all. "Others" names any other indicator with an AUR
 
 Sets: the 44 free photos with samples of every task; a LLaVA file of 80 COCO photos, read without provenance and
 tied to COCO's annotations; a LLaVA file of GPT-4's answers and people's captions where the annotations were
-searched by nobody, so that nothing can be proved absent, and no photos are there.
+searched by nobody, so that nothing can be proved absent, and no photos are there; 1,000 captions of which only
+the four others of their photo are known.
 
 What to know of the figures: refusals and empty talk are drawn from 8 and 5 sentences, so that indicators of
-repetition see the repeating, not the talk. The parameters of image readability were set on the free photos, of
-which 26 are among the 80 COCO photos as well. Wrong colours stay unseen where no colours are annotated and no
-two captions agree on one.
+repetition see the repeating, not the talk. An image that is swapped at random may be as good as the old one for
+"No, there is no dog": such samples are in "any other", and not in "any other, nothing denied". In the first
+three sets a text that describes a photo is one of its annotations, or made from them; in the last it is not.
+The parameters of image readability were set on the free photos, of which 26 are among the 80 COCO photos too.
+Wrong colours stay unseen where no colours are annotated and no two captions agree on one.
 
 The goal is an AUROC of 0.95 where COCO's annotations are known; a defect without any indicator says "none".
 """
@@ -47,8 +50,9 @@ from vlit.data.score import Score
 GOAL, WORTH_NAMING = 0.95, 0.7
 #: Those of which some defect might be seen; the others judge the set, or need a model.
 WATCHED = (
-    "text_readability", "image_readability", "grounded_correctness", "hallucinated_objects", "exact_duplicate",
-    "near_duplicate", "repeated_answer", "collapsed_opening", "leak_phrase", "refusal", "truncated_answer",
+    "text_readability", "image_readability", "annotated_matching", "grounded_correctness",
+    "hallucinated_objects", "exact_duplicate", "near_duplicate", "repeated_answer", "collapsed_opening",
+    "leak_phrase", "refusal", "truncated_answer",
 )  # fmt: skip
 
 
@@ -134,7 +138,12 @@ def main() -> int:
     watch = Watch(options.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = [bases.free_photos(), bases.llava_annotated(folder), bases.llava_open(folder)]
+        made = [
+            bases.free_photos(),
+            bases.llava_annotated(folder),
+            bases.llava_open(folder),
+            bases.held_out(folder),
+        ]
         for base in made:
             if base is None:
                 print(f"a set was skipped: set VLIT_DATA, {bases.DATA} is not there", file=sys.stderr)

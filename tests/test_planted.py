@@ -52,6 +52,8 @@ FOUND = [
     ("wrong count", "grounded_correctness"),
     ("yes and no flipped", "grounded_correctness"),
     ("swapped image, without a thing that is named", "grounded_correctness"),
+    ("swapped image, without a thing that is named", "annotated_matching"),
+    ("swapped image, any other, nothing denied", "annotated_matching"),
     ("scrambled text", "text_readability"),
     ("duplicate answer", "repeated_answer"),
     ("leak phrase", "leak_phrase"),

@@ -9,11 +9,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from benchmarks.planted_defects.defect import Base
 from vlit.api import Samples
 from vlit.collect.stage import collect_folder
 from vlit.data.sample import Sample
-from vlit.data.scene import Scene
+from vlit.data.scene import Caption, Image, Scene
 from vlit.generate.adapt import adapt
 
 DATA = Path(os.environ.get("VLIT_DATA", Path(__file__).resolve().parents[3] / "shared/data"))
@@ -47,7 +49,7 @@ def llava_open(folder: Path) -> Base | None:
     source = DATA / "llava"
     if not source.is_dir():
         return None
-    scenes = list(collect_folder(source, images="skip")[0])
+    scenes = [_without_questions(s) for s in collect_folder(source, images="skip")[0]]
     uris = {Path(s.image.uri).stem: s.image.uri for s in scenes}
     lines = (source / "coco2014_val_gpt4_qa_30x3.jsonl").read_text(encoding="utf-8").splitlines()
     records = []
@@ -57,6 +59,37 @@ def llava_open(folder: Path) -> Base | None:
             records.append(_record(f"gpt4-{n:03d}", uris[row["id"]], turns))
     records += _captions(scenes)
     return _read("LLaVA file, open annotations", records, folder / "open.json", scenes, photos=False)
+
+
+def _without_questions(scene: Scene) -> Scene:
+    """The captions of a scene alone: a file of questions that lies beside them was read as captions, too."""
+    kept = tuple(caption for caption in scene.captions if "questions" not in caption.id)
+    return msgspec.structs.replace(scene, captions=kept)
+
+
+def held_out(folder: Path) -> Base | None:
+    """A caption for each of 1,000 COCO photos, of which four other captions are known, and nothing else."""
+    source = DATA / "bench/captions/refs_1000_val2014.json"
+    if not source.is_file():
+        return None
+    texts: dict[int, list[str]] = {}
+    for row in json.loads(source.read_text(encoding="utf-8"))["annotations"]:
+        texts.setdefault(row["image_id"], []).append(row["caption"])
+    images = {id: Image(uri=f"/coco/{id:012d}.jpg", width=1, height=1) for id in sorted(texts)}
+    scenes = [
+        Scene(
+            id=f"coco:{id}",
+            image=image,
+            source="coco",
+            captions=tuple(Caption(id=f"caption:{n}", text=text) for n, text in enumerate(texts[id][1:])),
+        )
+        for id, image in images.items()
+    ]
+    records = []
+    for n, (id, image) in enumerate(images.items()):
+        turns = [("user", f"<image>\n{_DESCRIBE[n % len(_DESCRIBE)]}"), ("assistant", texts[id][0])]
+        records.append(_record(f"caption-{id}", image.uri, turns))
+    return _read("held-out captions", records, folder / "held-out.json", scenes, photos=False)
 
 
 def _captions(scenes: Sequence[Scene]) -> Iterator[dict[str, Any]]:

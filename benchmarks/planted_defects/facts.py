@@ -112,6 +112,11 @@ def swapped_image(sample: Sample, scratch: Scratch) -> Sample | None:
     return _shown_on(sample, scratch.rand.choice(others)) if others else None
 
 
+def swapped_affirming(sample: Sample, scratch: Scratch) -> Sample | None:
+    """A telling answer that denies nothing gets any other photo: "no dogs are in the picture" may stay true."""
+    return None if grounding._DENIES.search(sample.text_of("assistant")) else swapped_image(sample, scratch)
+
+
 def swapped_to_unlike(sample: Sample, scratch: Scratch) -> Sample | None:
     """A telling answer gets a photo without one of the things that it names: surely wrong."""
     scene = scratch.scene(sample)

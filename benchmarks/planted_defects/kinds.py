@@ -6,6 +6,7 @@ from benchmarks.planted_defects import facts, photos, texts
 from benchmarks.planted_defects.defect import Defect
 
 _GROUNDED = ("grounded_correctness", "hallucinated_objects")
+_SWAPPED = ("annotated_matching", *_GROUNDED)
 _IMAGE = ("image_readability",)
 
 DEFECTS = (
@@ -16,8 +17,9 @@ DEFECTS = (
     Defect("wrong colour", facts.wrong_colour, _GROUNDED[:1]),
     Defect("left and right flipped", facts.other_side, _GROUNDED[:1]),
     Defect("yes and no flipped", facts.other_answer, _GROUNDED[:1]),
-    Defect("swapped image, any other", facts.swapped_image, _GROUNDED),
-    Defect("swapped image, without a thing that is named", facts.swapped_to_unlike, _GROUNDED, goal=True),
+    Defect("swapped image, any other", facts.swapped_image, _SWAPPED),
+    Defect("swapped image, any other, nothing denied", facts.swapped_affirming, _SWAPPED, goal=True),
+    Defect("swapped image, without a thing that is named", facts.swapped_to_unlike, _SWAPPED, goal=True),
     Defect("scrambled text", texts.scrambled, ("text_readability",), goal=True),
     Defect("duplicate answer", texts.duplicate, ("repeated_answer", "near_duplicate"), goal=True),
     Defect("leak phrase", texts.leak, ("leak_phrase",)),
