@@ -7,6 +7,16 @@ from vlit.assess.seen import Part, Seen
 
 def judged(indicator, samples, scenes=(), sentences=None, parts=2):
     """Scores of all samples; the state goes through pickle, and the set through several parts."""
+    return _judged(indicator, samples, scenes, sentences, parts)[0]
+
+
+def summarised(indicator, samples, scenes=(), sentences=None, parts=2):
+    """Scores of all samples, and the score of the set."""
+    scores, state = _judged(indicator, samples, scenes, sentences, parts)
+    return scores, indicator.summarise(scores, state)
+
+
+def _judged(indicator, samples, scenes, sentences, parts):
     whole = indicator.fit()
     state = None
     if whole is not None:
@@ -21,4 +31,4 @@ def judged(indicator, samples, scenes=(), sentences=None, parts=2):
         scores += indicator.score(Part(some, known, rows), state)
     assert [s.sample for s in scores] == [s.id for s in samples]
     assert all(s.value is not None or s.reason for s in scores)
-    return scores
+    return scores, state

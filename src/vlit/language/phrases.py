@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,11 @@ import yaml
 Section = Literal["leak", "refusal", "thinking", "preamble", "closing"]
 
 _FILE = Path(__file__).parent / "phrases.yaml"
+_BLANKS = str.maketrans(dict.fromkeys(string.punctuation + "“”‘’«»…–—", " "))
+_EVERYWHERE = frozenset(
+    {"a", "an", "and", "any", "as", "can", "have", "in", "is", "it", "no", "not", "of", "the", "to"}
+)
+_VOCABULARY = 1 << 17  #: words that are remembered
 _QUOTED = re.compile(r'"[^"\n]{1,120}"')
 
 
@@ -68,11 +74,49 @@ def search(rules: Iterable[Rule], text: str) -> str | None:
 def likely(section: Section, whole: str) -> tuple[Rule, ...]:
     """The rules that can catch something in any line of a text: looked for once, in all of it."""
     lower = plain_lower(whole)
-    few = [rule for rule in rules(section) if _may_catch(rule, lower)]
+    begins = _begins(section)
+    groups = set(map(begins.__getitem__, lower.translate(_BLANKS).split()))
+    pieces = {piece for group in groups for piece in group if piece in lower}
+    if not pieces:
+        return ()
+    few = [rule for rule in rules(section) if not pieces.isdisjoint(rule.has)]
     if not few:
         return ()
     lower = _unquoted(whole)
     return tuple(rule for rule in few if rule.start or rule.pattern.search(lower))
+
+
+class _Begins(dict[str, tuple[str, ...]]):
+    """Word -> pieces of rules that may stand where it stands, filled as words come.
+
+    A look at each word takes a quarter of the time of a search for each piece.
+    """
+
+    def __init__(self, pieces: Iterable[str]) -> None:
+        super().__init__()
+        self._pieces = sorted((*_sign(piece), piece) for piece in set(pieces))
+
+    def __missing__(self, word: str) -> tuple[str, ...]:
+        if len(self) >= _VOCABULARY:
+            self.clear()
+        found = tuple(
+            p for sign, is_whole, p in self._pieces if word == sign or (not is_whole and word.startswith(sign))
+        )
+        self[word] = found
+        return found
+
+
+def _sign(piece: str) -> tuple[str, bool]:
+    """The word of a piece that says most, a long one and none that is everywhere, and whether it is whole."""
+    words = piece.translate(_BLANKS).split()
+    rare = [word for word in words if word not in _EVERYWHERE]
+    sign = max(rare or words[:1], key=len)
+    return sign, sign != words[-1] or piece.endswith(" ")
+
+
+@cache
+def _begins(section: Section) -> _Begins:
+    return _Begins(piece for rule in rules(section) for piece in rule.has)
 
 
 def _unquoted(text: str) -> str:

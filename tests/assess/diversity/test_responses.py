@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.assess.judging import judged
+from tests.assess.judging import summarised
 from tests.assess.small import sample
 from vlit.assess.diversity.responses import (
     FROZEN,
@@ -29,8 +29,7 @@ def sentences(rows, encoder="static v1 (test)"):
 def diversity(rows, encoder="static v1 (test)", seed=0, **config):
     indicator = ResponseDiversity(ResponseDiversityConfig(**config), seed)
     samples = [sample("?", f"text {i}", id=str(i)) for i in range(len(rows))]
-    scores = judged(indicator, samples, sentences=sentences(rows, encoder))
-    return scores, indicator.summarise(scores)
+    return summarised(indicator, samples, sentences=sentences(rows, encoder))
 
 
 def around(axis, angles, d=4):
@@ -111,7 +110,7 @@ def test_kept_core_points_are_of_all_clusters():
     labels = np.repeat(np.arange(3, dtype=np.int32), [9000, 3, 900])
     kept = spread_out(labels, np.ones(len(labels), bool))
     counts = np.bincount(labels[kept])
-    assert counts[1] == 3 and counts[0] == 9000 * 4096 // 9903 and len(kept) <= 4096 + 15
+    assert counts[1] == 3 and counts[0] == 9000 * 1024 // 9903 and len(kept) <= 1024 + 15
     assert len(set(kept.tolist())) == len(kept)
     assert spread_out(labels[:5], np.zeros(5, bool)).tolist() == []
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.assess.judging import judged
+from tests.assess.judging import summarised
 from tests.assess.small import sample
 from tests.conftest import shared_data
 from vlit.assess.diversity.task_rules import _file, fallback, likely_rules, task_by_rules, task_of, tasks
@@ -163,8 +163,7 @@ def diversity(texts, vectors=None, indicator=TaskDiversity, seed=0, **config):
         sample(*text, id=str(i)) if isinstance(text, tuple) else sample(text, id=str(i))
         for i, text in enumerate(texts)
     ]
-    scores = judged(chosen, samples, sentences=Sentences(rows, rows, "test"))
-    return scores, chosen.summarise(scores)
+    return summarised(chosen, samples, sentences=Sentences(rows, rows, "test"))
 
 
 def test_tasks_by_hand():

@@ -24,7 +24,7 @@ one eps.
 Both figures depend on n and on the encoder. The number of clusters falls again where a set is so diverse that
 few responses have neighbours: read it with the noise and with Vendi. Equal answers ("Yes.") are a cluster.
 
-The group of a sample is the cluster of the nearest core point within eps, of at most 4,096 that are kept.
+The group of a sample is the cluster of the nearest core point within eps, of at most 1,024 that are kept.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pydantic
 
-from vlit.assess.diversity.visual import effective_number, unit
+from vlit.assess.diversity.visual import unit
 from vlit.assess.indicator import Indicator, Need, Scope
 from vlit.assess.seen import Part, Seen
 from vlit.data.sample import Sample
@@ -53,8 +52,7 @@ I32: TypeAlias = npt.NDArray[np.int32]
 
 #: Cosine distances by the first word of the encoder's description.
 FROZEN = {"static": 0.13, "minilm": 0.2}
-_TOLD = "a property of the set; "
-_KEPT, _LEAST = 4096, 5  #: core points that are kept: of all clusters, of each
+_KEPT, _LEAST = 1024, 5  #: core points that are kept: of all clusters, of each
 _BLOCK = 1024
 _PROBES = 2048  #: responses whose neighbours are looked at where nothing is frozen
 _ROUNDING = 1e-3  #: vectors are kept as half floats
@@ -79,7 +77,7 @@ class ResponseDiversityConfig(Config):
 class Clusters:
     """What every part needs to tell the cluster of a response."""
 
-    told: str  #: figures of the set, as JSON
+    figures: dict[str, Any]  #: of the set
     eps: float  #: cosine distance
     core: npt.NDArray[np.float16]  #: unit vectors of core points, shape (m, d)
     labels: I32  #: their clusters, shape (m,)
@@ -117,21 +115,25 @@ class ResponseDiversity(Indicator[ResponseDiversityConfig]):
         assert part.sentences is not None
         vectors = part.sentences.responses
         there: list[bool] = usable(vectors).tolist()
-        reason = f"{_TOLD}{state.told}"
         for sample, cluster, has in zip(part.samples, state.of(vectors), there, strict=True):
             if has:
-                yield self.of(sample, None, reason, None if cluster < 0 else f"cluster {cluster}")
+                yield self.of(
+                    sample, None, "a property of the set", None if cluster < 0 else f"cluster {cluster}"
+                )
             else:
                 yield self.of(sample, None, "the response has no vector")
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
-        """The figures that every reason tells."""
-        for score in scores:
-            if score.reason and score.reason.startswith(_TOLD):
-                detail = orjson.loads(score.reason.removeprefix(_TOLD))
-                clusters = detail["clusters"]
-                return self.of_set(math.log(clusters) if clusters else None, detail["drawn"], **detail)
-        return self.of_set(None, 0, why="no response has a vector")
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
+        """The figures of the draw."""
+        figures = state.figures if state is not None else {}
+        if not figures.get("drawn"):
+            return self.of_set(None, 0, why="no response has a vector")
+        if not figures["clusters"]:
+            why = (
+                f"no {self.config.min_points} of {figures['drawn']:,} responses are alike: there is no cluster"
+            )
+            return self.of_set(None, figures["drawn"], why=why, **figures)
+        return self.of_set(math.log(figures["clusters"]), figures["drawn"], **figures)
 
 
 class _Pass:
@@ -173,6 +175,7 @@ def clusters_of(vectors: F32, encoder: str, config: ResponseDiversityConfig) -> 
         config: Radius, points, curve.
     """
     from vlit.assess.clustering.dbscan import dbscan, euclidean_from_cosine
+    from vlit.assess.clustering.vendi import vendi_score
 
     eps, origin = radius(vectors, encoder, config)
 
@@ -195,12 +198,11 @@ def clusters_of(vectors: F32, encoder: str, config: ResponseDiversityConfig) -> 
         "clusters": found.n_clusters,
         "noise": found.noise / n if n else None,
         "largest": int(sizes.max(initial=0)),
-        "vendi": effective_number(vectors) if n else None,
+        "vendi": vendi_score(vectors).score,
         "curve": {f"{distance:g}": clustered(distance).n_clusters for distance in curve} if n else {},
     }
     kept = spread_out(found.labels, found.core)
-    told = orjson.dumps(detail).decode()
-    return Clusters(told, eps, vectors[kept].astype(np.float16), by_size[found.labels[kept]].astype(np.int32))
+    return Clusters(detail, eps, vectors[kept].astype(np.float16), by_size[found.labels[kept]].astype(np.int32))
 
 
 def radius(vectors: F32, encoder: str, config: ResponseDiversityConfig) -> tuple[float, str]:
@@ -227,7 +229,7 @@ def _kth(cosines: F32, k: int) -> F32:
 
 
 def spread_out(labels: I32, core: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Rows of core points, at most some 4,096: of each cluster in proportion, and at least 5."""
+    """Rows of core points, at most some 1,024: of each cluster in proportion, and at least 5."""
     places = np.flatnonzero(core)
     if len(places) <= _KEPT:
         return places

@@ -32,7 +32,6 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pydantic
 
 from vlit.assess.balance import spread
@@ -48,7 +47,6 @@ from vlit.run.stage import Config
 
 F32: TypeAlias = npt.NDArray[np.float32]
 
-_TOLD = "a property of the set; "
 _OWN = 20  #: instructions from which a task is learned
 _RIDGE = 10.0  #: keeps the weights of the classifier small
 
@@ -67,7 +65,7 @@ class TaskDiversityConfig(Config):
 class Tasks(NamedTuple):
     """What every part needs to tell the task of a sample."""
 
-    told: str  #: figures of the set, as JSON
+    figures: dict[str, Any]  #: of the set
     becomes: Mapping[str, str]  #: names in the end; a task that the draw does not have is "other"
     names: tuple[str, ...]  #: that the classifier knows
     weights: F32  #: shape (d, names)
@@ -103,19 +101,19 @@ class TaskDiversity(Indicator[TaskDiversityConfig]):
         assert part.sentences is not None
         texts = [instructions_of(sample) for sample in part.samples]
         found = found_tasks(texts, part.sentences, state, self.config.certain)
-        reason = f"{_TOLD}{state.told}"
         for sample, task in zip(part.samples, found, strict=True):
             if task is None:
                 yield self.of(sample, None, "the sample has no instruction")
             else:
-                yield self.of(sample, None, reason, state.becomes.get(task, OTHER))
+                yield self.of(sample, None, "a property of the set", state.becomes.get(task, OTHER))
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """The number of tasks, with counts and spread."""
-        counts, told = counted(scores)
-        if told is None:
+        counts = Counter(score.group for score in scores if score.group is not None)
+        if not counts:
             return self.of_set(None, 0, why="no sample has an instruction")
-        return self.of_set(float(len(told["found"])), sum(counts.values()), **told, **self.spread(counts)[1])
+        figures = state.figures
+        return self.of_set(float(len(figures["found"])), counts.total(), **figures, **self.spread(counts)[1])
 
     @staticmethod
     def spread(counts: Mapping[str, int]) -> tuple[float | None, dict[str, Any]]:
@@ -132,24 +130,13 @@ class TaskBalanceFound(TaskDiversity):
     principle: ClassVar[Principle] = "balance"
     direction: ClassVar[Direction] = "lower is better"
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """The variance, with its companions."""
-        counts, told = counted(scores)
-        if told is None:
+        counts = Counter(score.group for score in scores if score.group is not None)
+        if not counts:
             return self.of_set(None, 0, why="no sample has an instruction")
         value, detail = self.spread(counts)
-        return self.of_set(value, sum(counts.values()), **told, **detail)
-
-
-def counted(scores: Iterable[Score]) -> tuple[Counter[str], dict[str, Any] | None]:
-    """Samples of each task, and what the reasons tell."""
-    counts: Counter[str] = Counter()
-    told: str | None = None
-    for score in scores:
-        if score.group is not None:
-            counts[score.group] += 1
-            told = told or score.reason
-    return counts, None if told is None else orjson.loads(told.removeprefix(_TOLD))
+        return self.of_set(value, counts.total(), **state.figures, **detail)
 
 
 def found_tasks(texts: list[list[str]], sentences: Sentences, tasks: Tasks, least: float) -> list[str | None]:
@@ -206,7 +193,7 @@ def tasks_of(texts: list[list[str]], sentences: Sentences, config: TaskDiversity
     vectors[~np.isfinite(vectors).all(axis=1)] = 0
     origin: F32 = vectors.mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1], np.float32)
     names, means, weights = learned(by_rules, vectors, origin)
-    tasks = Tasks("", {}, names, weights, origin)
+    tasks = Tasks({}, {}, names, weights, origin)
     found = Counter(filter(None, found_tasks(texts, sentences, tasks, config.certain)))
     merged = repeats(found, names, means, config.repeats)
     counts: Counter[str] = Counter()
@@ -214,7 +201,7 @@ def tasks_of(texts: list[list[str]], sentences: Sentences, config: TaskDiversity
         counts[merged.get(task, task)] += n
     least = config.min_share * counts.total()
     left_out = {task for task, n in counts.items() if n < least and task != OTHER}
-    told = {
+    figures = {
         "encoder": sentences.encoder,
         "drawn": len(texts),
         "found": sorted(counts.keys() - left_out - {OTHER}),
@@ -224,7 +211,7 @@ def tasks_of(texts: list[list[str]], sentences: Sentences, config: TaskDiversity
     }
     final = {task: merged.get(task, task) for task in found}
     becomes = {task: OTHER if name in left_out else name for task, name in final.items()}
-    return tasks._replace(told=orjson.dumps(told).decode(), becomes=becomes)
+    return tasks._replace(figures=figures, becomes=becomes)
 
 
 def learned(tasks: list[str | None], vectors: F32, origin: F32) -> tuple[tuple[str, ...], F32, F32]:

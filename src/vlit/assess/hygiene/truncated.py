@@ -35,6 +35,8 @@ _DANGLING = re.compile(
 _MARK = re.compile(r"\s*(?:[-*•]+|\(?\d{1,3}[.)])\s*")
 _WITHOUT_STOPS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]$")
 _CLOSERS = "\"'”’»*_` "
+_USUAL = (".", "!", "?")  #: most responses end so, and only a list mark could be open then
+_MARKED = 8  #: characters, more than a list mark has
 _STOPS = ".!?…:;。！？．؟।॥"
 
 
@@ -66,6 +68,8 @@ class TruncatedAnswer(Indicator[TruncatedAnswerConfig]):
 
 def is_cut(text: str, min_words: int) -> bool:
     """Whether a text stops in the middle, by the rules that this file opens with."""
+    if text[-1:] in _USUAL and "\n" not in text[-_MARKED:]:
+        return False
     line = last_line(text)
     bare = line.rstrip(_CLOSERS)
     if not bare:
