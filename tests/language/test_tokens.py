@@ -22,6 +22,12 @@ def test_sentences_end_at_marks_and_lines_but_not_at_abbreviations():
     ]  # fmt: skip
 
 
+def test_sentences_take_closing_brackets_and_quotes_along_and_end_at_the_last_of_several_marks():
+    assert sentences('He said "Stop!" and left (at 5 p.m. or so.) Why?! Well… Approx. 3.\n\n "Yes."  x') == [
+        'He said "Stop!"', "and left (at 5 p.m. or so.)", "Why?!", "Well…", "Approx. 3.", '"Yes."', "x",
+    ]  # fmt: skip
+
+
 @given(st.text())
 def test_sentences_lose_nothing_but_white_space(text):
     assert "".join("".join(sentences(text)).split()) == "".join(text.split())

@@ -13,22 +13,26 @@ from __future__ import annotations
 
 import re
 
+_WORD = r"[^\W_]+(?:['-][^\W_]+)*"
 _TOKEN = re.compile(
-    r"\d+(?:[.,:]\d+)*(?![^\W_])"
-    r"|[^\W_]+(?:['-][^\W_]+)*"
-    r"|\.+|!+|\?+|[,;:()\[\]\"%&/…]|-+|[–—]"
+    r"[a-z]+(?![\w'-])"  # most words, and no more than a short cut to the word below
+    r"|\d+(?:[.,:]\d+)*(?![^\W_])"
+    rf"|{_WORD}"
+    r"|[,;:()\[\]\"%&/…–—]|\.+|!+|\?+|-+"
 )
 _PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
-_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|\s*\n\s*")
-_NO_END = re.compile(
+# Written out mark by mark: the search then leaps from one to the next.
+_END = re.compile("|".join(rf"{mark}[\"')\]]*\s+" for mark in (r"\.", "!", r"\?", "…")) + r"|\n\s*")
+_NO_END = re.compile(  # at the end of a text, from _LONGEST characters before it on
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|no|vs|etc|e\.g|i\.e|approx|fig|jr|sr|inc|a\.m|p\.m|u\.s)|\b[A-Z])\.$",
     re.IGNORECASE,
 )
+_LONGEST = len("approx.")
 
 
 def words(text: str) -> list[str]:
     """Tokens of a text, in order; empty for a text without any."""
-    return _TOKEN.findall(text.translate(_PLAIN).lower())
+    return _TOKEN.findall((text if text.isascii() else text.translate(_PLAIN)).lower())
 
 
 def sentences(text: str) -> list[str]:
@@ -39,7 +43,8 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     start = 0
     for gap in _END.finditer(text):
-        if "\n" not in gap.group() and _NO_END.search(text, start, gap.start()):
+        mark, end = gap.group(), gap.start() + 1
+        if mark[0] == "." and "\n" not in mark and _NO_END.search(text, max(start, end - _LONGEST), end):
             continue
         found.append(text[start : gap.end()].strip())
         start = gap.end()

@@ -25,10 +25,12 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
@@ -47,6 +49,7 @@ from vlit.run.inputs import content_line
 from vlit.run.stage import Config
 
 _NUMBER = "<number>"
+_DECIMAL = re.compile(r"\d\.\d")
 _USUAL = 1000  #: texts from which the set's mean is taken
 
 
@@ -153,7 +156,7 @@ class _Pass:
     def _train(self, texts: Sequence[list[list[str]]]) -> Half:
         if len(texts) < self._config.min_samples:
             return Half(len(texts))
-        counts = Counter(word for text in texts for sentence in text for word in sentence)
+        counts = Counter(chain.from_iterable(chain.from_iterable(texts)))
         known = sorted(word for word, n in counts.items() if n > 1)[: MAX_VOCABULARY - 3]
         half = Half(len(texts), tuple(known))
         stream, _ = _stream(half, texts)
@@ -173,11 +176,9 @@ def turns_of(sample: Sample) -> list[list[list[str]]]:
 
 def _sentences(text: str) -> list[list[str]]:
     """Tokens of a text, sentence by sentence."""
-    found = []
-    for sentence in sentences(text):
-        tokens = [_NUMBER if w[0].isdigit() and "." in w else w for w in words(sentence)]
-        if tokens:
-            found.append(tokens)
+    found = [tokens for sentence in sentences(text) if (tokens := words(sentence))]
+    if _DECIMAL.search(text):
+        return [[_NUMBER if w[0].isdigit() and "." in w else w for w in tokens] for tokens in found]
     return found
 
 
@@ -209,14 +210,14 @@ def mean_log_probabilities(half: Half, texts: Sequence[list[list[str]]]) -> list
 
 def _stream(half: Half, texts: Sequence[list[list[str]]]) -> tuple[I64, I64]:
     """All texts as one stream of ids, and the number of predicted tokens of each (its words and ends)."""
-    ids = half.ids
+    known = half.ids.get
     flat: list[int] = []
     predicted: list[int] = []
     for text in texts:
         begin = len(flat)
         for sentence in text:
             flat += (BEGIN, BEGIN)
-            flat += [ids.get(word, UNKNOWN) for word in sentence]
+            flat += [known(word, UNKNOWN) for word in sentence]
             flat.append(END)
         predicted.append(len(flat) - begin - 2 * len(text))
     return np.array(flat, np.int64), np.array(predicted, np.int64)
