@@ -69,7 +69,12 @@ def test_scores_come_by_sample_then_indicator():
 
 def test_stage_says_the_same_as_the_function_in_memory(tmp_path):
     run = written(tmp_path)
-    names = {n: None for n in embedded() if n != "image_readability"}
+    names = {n: None for n in embedded() if "pictures" not in INDICATORS.load(n).needs}
+    looking = ObserveStage(ObserveConfig(pictures=False), Setting(seed=0, base=tmp_path))
+    found = looking.prepare(run)
+    for shard in looking.shards(run):
+        rows = looking.work(shard, found).tables["embeddings"]
+        write_part(part_path(run.folder("embeddings"), shard.key, PRINT), to_table(rows, type(rows[0])))
     step = stage(tmp_path, **names)
     context, scores = step.prepare(run), []
     for shard in step.shards(run):

@@ -38,7 +38,7 @@ class TaskBalance(Indicator[NoConfig]):
         for s in part.samples:
             yield self.of(s, None, "a property of the set", s.task)
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore | None:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore | None:
         """Spread of the samples over the groups."""
         counts = Counter(s.group for s in scores if s.group is not None)
         n = counts.total()

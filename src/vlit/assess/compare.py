@@ -146,7 +146,7 @@ def _measured(
     part, seen = _observed(run, chosen, places, samples)
     states = fit(chosen, samples, seen)
     scores = score_part(chosen, part, states)
-    cells = {i.name: _cell(i, [s for s in scores if s.indicator == i.name]) for i in chosen}
+    cells = {i.name: _cell(i, [s for s in scores if s.indicator == i.name], states.get(i.name)) for i in chosen}
     others = _others(run, {i.name for i in chosen})
     ids = {sample.id for sample in samples}
     for other in others:
@@ -211,11 +211,12 @@ def _scores(path: Path, name: str) -> list[Score]:
     return from_table(pq.read_table(path, filters=[("indicator", "==", name)]), Score)
 
 
-def _cell(indicator: AnyIndicator, scores: Sequence[Score]) -> Cell:
+def _cell(indicator: AnyIndicator, scores: Sequence[Score], state: Any = None) -> Cell:
     values = [s.value for s in scores if s.value is not None]
-    found = indicator.summarise(scores)
+    found = indicator.summarise(scores, state)
     if found is None or found.value is None:
-        return Cell(None, len(values), why=commonest_reason(scores))
+        why = orjson.loads(found.detail).get("why") if found is not None else None
+        return Cell(None, len(values), why=why or commonest_reason(scores))
     margin = None
     if indicator.scope == "sample" and len(values) > 1:
         margin = 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values))

@@ -117,10 +117,14 @@ class Indicator(ABC, Generic[C]):
             state: What the pass over the set returned; ``None`` without one.
         """
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore | None:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore | None:
         """One number for the set from the scores of this indicator, all of them, in order.
 
         By default the mean of the values there are; ``None`` for an indicator of the set, which has its own.
+
+        Args:
+            scores: Of the whole set.
+            state: What the pass over the set returned, with what was concluded; ``None`` without one.
         """
         if self.scope == "set":
             return None

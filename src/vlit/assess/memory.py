@@ -63,7 +63,7 @@ def assess(
     if teacher is not None and journal is not None:
         _ask(chosen, parts, states, teacher, journal)
     scores = [score for part in parts for score in score_part(chosen, _fresh(part, journal), states)]
-    of_set = [i.summarise(s for s in scores if s.indicator == i.name) for i in chosen]
+    of_set = [i.summarise((s for s in scores if s.indicator == i.name), states.get(i.name)) for i in chosen]
     return scores, [found for found in of_set if found is not None]
 
 

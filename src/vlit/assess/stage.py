@@ -109,6 +109,11 @@ class AssessStage(Stage[AssessConfig]):
             if "teacher" in indicator.needs:
                 indicator.teacher = setting.teacher
         self.needs = needs_of(self.indicators)
+        self._states: dict[str, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the states, which workers get as their context."""
+        return {**self.__dict__, "_states": {}}
 
     def plugins(self) -> Iterator[str]:
         """Packages of indicators that are not ours."""
@@ -140,7 +145,7 @@ class AssessStage(Stage[AssessConfig]):
     def prepare(self, run: RunFolder) -> Context:
         """States of the indicators, and which scenes and photos lie in which part."""
         photos = [path for path in run.pictures.parts() if part_key(path).startswith(PHOTOS)]
-        states = fit(self.indicators, run.samples, whole(run))
+        states = self._states = fit(self.indicators, run.samples, whole(run))
         journal = self._journal(run) if "teacher" in self.needs else None
         return Context(
             states,
@@ -193,7 +198,7 @@ class AssessStage(Stage[AssessConfig]):
 
     def finish(self, run: RunFolder) -> Output:
         """One number per set for the indicators that have one."""
-        found = (_summary(indicator, run) for indicator in self.indicators)
+        found = (_summary(i, run, self._states.get(i.name)) for i in self.indicators)
         return Output({"set_scores": [score for score in found if score is not None]})
 
     @property
@@ -215,11 +220,12 @@ class AssessStage(Stage[AssessConfig]):
         return run.path / "journal" if named is None else Path(self.setting.resolve(named))
 
 
-def _summary(indicator: AnyIndicator, run: RunFolder) -> SetScore | None:
+def _summary(indicator: AnyIndicator, run: RunFolder, state: Any) -> SetScore | None:
     """One number of an indicator; where it is the plain mean, no row becomes an object."""
     tables = (pq.read_table(path, filters=[("indicator", "==", indicator.name)]) for path in run.scores.parts())
     if type(indicator).summarise is not Indicator.summarise:
-        return indicator.summarise(row for table in tables for row in from_table(table, Score))
+        rows = (row for table in tables for row in from_table(table, Score))
+        return indicator.summarise(rows, state)
     if indicator.scope == "set":
         return None
     return indicator.mean(value for table in tables for value in table["value"].to_pylist())

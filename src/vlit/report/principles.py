@@ -60,7 +60,7 @@ def _judged(run: RunFolder) -> Iterator[Judged]:
         if row.indicator in INDICATORS.targets():
             form = str(row.detail.get("form", ""))
             row = replace(row, detail={k: v for k, v in row.detail.items() if k != "form"})
-            why = _why(run, row.indicator) if row.value is None else ""
+            why = str(row.detail.get("why") or _why(run, row.indicator)) if row.value is None else ""
             yield Judged(row.principle, row.indicator, form, row, why)
 
 

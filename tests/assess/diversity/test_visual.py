@@ -14,7 +14,7 @@ import pytest
 
 from tests.assess.pictures.drawn import tiles
 from tests.assess.small import sample
-from vlit.assess.diversity.visual import VisualDiversity, VisualDiversityConfig, effective_number
+from vlit.assess.diversity.visual import VisualDiversity, VisualDiversityConfig
 from vlit.assess.pictures.look import look_all
 from vlit.assess.seen import Part, Pictures, Seen
 from vlit.assess.stage import fit
@@ -49,7 +49,7 @@ def run(rows: Rows, what: str = "vector", **config: object) -> tuple[list[Score]
     seen = Seen(len(samples), pictures=lambda: pictures)
     state = pickle.loads(pickle.dumps(fit([indicator], samples, seen)[indicator.name]))
     scores = list(indicator.score(Part(samples, pictures=pictures), state))
-    return scores, indicator.summarise(scores)
+    return scores, indicator.summarise(scores, state)
 
 
 def fan(centre: Sequence[float], count: int, name: str) -> list[tuple[str, Sequence[float]]]:
@@ -79,16 +79,6 @@ def test_the_radius_and_the_least_number_decide() -> None:
     assert run(TWO, eps=1.1)[1].value == 1  # wider than a right angle: all are one
     assert run([*TWO, ("near", [0.75, 0, 0.66, 0])], eps=0.3)[0][12].group == "cluster 0"
     assert run([*TWO, ("near", [0.75, 0, 0.66, 0])], eps=0.2)[0][12].group is None
-
-
-def test_the_effective_number_by_hand() -> None:
-    assert effective_number(np.array([[1, 0]] * 7, np.float32)) == pytest.approx(1)
-    assert effective_number(np.eye(4, dtype=np.float32)) == pytest.approx(4)
-    # Shares of 2/3 and 1/3: exp(ln 3 - 2/3 ln 2).
-    thirds = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
-    assert effective_number(thirds) == pytest.approx(3 / 2 ** (2 / 3))
-    _, found = run(TWO)
-    assert 2 < orjson.loads(found.detail)["vendi"] < 3
 
 
 def test_descriptors_stand_in_where_there_is_no_model() -> None:
@@ -156,7 +146,7 @@ def test_photos_of_one_kind_are_one_cluster(tmp_path: Path) -> None:
     state = fit([indicator], samples, Seen(len(samples), pictures=lambda: pictures))[indicator.name]
     scores = list(indicator.score(Part(samples, pictures=pictures), state))
     assert [s.group for s in scores] == [s.group for s in scores[::6] for _ in range(6)]
-    assert indicator.summarise(scores).value == 3
+    assert indicator.summarise(scores, state).value == 3
 
 
 def test_another_process_with_one_thread_gets_the_same() -> None:

@@ -71,7 +71,7 @@ class HallucinatedObjects(Indicator[HallucinatedObjectsConfig]):
                 told += f" are of things that are not there: {which}"
             yield self.of(sample, len(wrong) / len(named) if named else None, told)
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """CHAIRi over all mentions; CHAIRs over all samples whose scene is known."""
         wrong = named = samples = flawed = 0
         for score in scores:

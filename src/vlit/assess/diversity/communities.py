@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -29,22 +28,6 @@ class Figures:
     personas: int
     instructions: int  #: those of the draw
     different: int  #: different sets of words among them
-
-    def __str__(self) -> str:
-        return (
-            f"{self.louvain} communities by Louvain, {self.components} components; {self.words} words, "
-            f"{self.alone} of them alone, {self.pairs} pairs, {self.personas} personas; "
-            f"{self.instructions} instructions, {self.different} different"
-        )
-
-    @classmethod
-    def read(cls, text: str) -> Figures | None:
-        """The figures that such a text tells; ``None`` for any other text."""
-        found = _FIGURES.fullmatch(text)
-        return cls(*map(int, found.groups())) if found else None
-
-
-_FIGURES = re.compile(re.sub(r"\\?\b0\b", r"(\\d+)", re.escape(str(Figures(*[0] * len(fields(Figures)))))))
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import pydantic
 
-from vlit.assess.diversity.communities import Figures, TaskWords, task_words
+from vlit.assess.diversity.communities import TaskWords, task_words
 from vlit.assess.diversity.stop_words import content_words
 from vlit.assess.indicator import Indicator, Need, Scope
 from vlit.assess.seen import Part, Seen
@@ -38,8 +38,6 @@ from vlit.data.score import Score, SetScore
 from vlit.data.seeds import draw
 from vlit.run.stage import Config
 
-#: Begins the reason of each score. The figures of its task follow, and the number of the set is made of them.
-_TOLD = "a property of the set; "
 #: Tasks that the detail lists, the most frequent first.
 _LISTED = 100
 
@@ -92,19 +90,14 @@ class InstructionDiversity(Indicator[InstructionDiversityConfig]):
                     votes[found] += 1
             best = min(votes, key=lambda c: (-votes[c], c)) if votes else None
             group = None if best is None else f"{sample.task}/{best}"
-            yield self.of(sample, None, f"{_TOLD}{sample.task}: {task.figures}", group)
+            yield self.of(sample, None, "a property of the set", group)
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
-        """Mean over the tasks, with the figures of each: those that the reasons tell."""
-        reasons: Counter[str] = Counter(score.reason or "" for score in scores)
-        tasks: list[tuple[str, Figures]] = []
-        for reason in sorted(reasons):
-            task, _, told = reason.removeprefix(_TOLD).rpartition(": ")
-            if reason.startswith(_TOLD) and (figures := Figures.read(told)):
-                tasks.append((task, figures))
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
+        """Mean over the tasks, with the figures of each."""
+        tasks = [(task, words.figures) for task, words in (state or {}).items()]
         tasks.sort(key=lambda item: (-item[1].instructions, item[0]))
         counts = {p: [getattr(f, p) for _, f in tasks] for p in ("louvain", "components")}
-        total, at = reasons.total(), self.config.at
+        total, at = sum(1 for _ in scores), self.config.at
         return self.of_set(
             _mean(counts[self.config.communities]),
             min(total, at or total),

@@ -47,7 +47,7 @@ class ObjectDiversity(Indicator[NoConfig]):
             counts = {scene.id: counted(scene) for scene in known}
             yield self.of(sample, distinct_labels(counts), told(counts))
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """Each image once, and the labels of all together."""
         value, n, detail = over_images(scores)
         return self.of_set(value, n, **detail)

@@ -70,7 +70,7 @@ class ObjectDiversityDetected(Indicator[ObjectDiversityDetectedConfig]):
                 first = sample.images[0].uri if sample.images else None
                 yield self.of(sample, None, f"{first}: {found[first]}" if first else "the sample has no image")
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """Each image once, and the labels of all together."""
         value, n, detail = over_images(scores)
         return self.of_set(value, n, asked_for=len(self.config.labels or everyday_labels()), **detail)

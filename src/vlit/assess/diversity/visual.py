@@ -29,7 +29,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pydantic
 
 from vlit.assess.indicator import Indicator, Need, Scope
@@ -44,7 +43,6 @@ from vlit.run.stage import Config
 F32 = npt.NDArray[np.float32]
 Kind = Literal["descriptor", "vector"]
 
-_TOLD = "a property of the set; "
 _RADIUS: dict[Kind, float] = {"descriptor": 0.35, "vector": 0.2}
 _NAME: dict[Kind, str] = {"descriptor": "descriptors of colours and gradients", "vector": "a vision model"}
 _BLOCK = 512
@@ -68,7 +66,7 @@ class VisualDiversityConfig(Config):
 class Clusters:
     """What every part needs to tell the cluster of a photo."""
 
-    told: str  #: figures of the set, as JSON
+    figures: dict[str, Any]  #: of the set
     kind: Kind
     eps: float  #: cosine distance
     core: npt.NDArray[np.float16]  #: unit vectors of the core points, shape (m, d)
@@ -117,15 +115,14 @@ class VisualDiversity(Indicator[VisualDiversityConfig]):
                 yield self.of(sample, None, f"{uri}: {problem or 'it has no vector'}")
                 continue
             group = f"cluster {clusters[uri]}" if uri in clusters else None
-            yield self.of(sample, None, f"{_TOLD}{state.told}", group)
+            yield self.of(sample, None, "a property of the set", group)
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
-        """The figures that every reason tells."""
-        for score in scores:
-            if score.reason and score.reason.startswith(_TOLD):
-                detail = orjson.loads(score.reason.removeprefix(_TOLD))
-                return self.of_set(float(detail["clusters"]), detail["drawn"], **detail)
-        return self.of_set(None, 0, why="no photo has a vector")
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
+        """The figures of the draw."""
+        figures = state.figures if state is not None else {}
+        if not figures.get("drawn"):
+            return self.of_set(None, 0, why="no photo could be looked at")
+        return self.of_set(float(figures["clusters"]), figures["drawn"], **figures)
 
 
 class _Pass:
@@ -168,6 +165,7 @@ def clusters_of(vectors: F32, kind: Kind, config: VisualDiversityConfig, photos:
         photos: Of the whole set.
     """
     from vlit.assess.clustering.dbscan import dbscan, euclidean_from_cosine
+    from vlit.assess.clustering.vendi import vendi_score
 
     distance = config.eps or _RADIUS[kind]
     found = dbscan(vectors, eps=euclidean_from_cosine(distance), min_points=config.min_points)
@@ -186,30 +184,19 @@ def clusters_of(vectors: F32, kind: Kind, config: VisualDiversityConfig, photos:
         "clusters": found.n_clusters,
         "noise": found.noise / n if n else None,
         "largest": int(sizes.max(initial=0)),
-        "vendi": effective_number(vectors) if n else None,
+        "vendi": vendi_score(vectors).score,
         "curve": {
             f"{d:g}": dbscan(vectors, eps=euclidean_from_cosine(d), min_points=config.min_points).n_clusters
             for d in config.curve
         },
     }
     return Clusters(
-        orjson.dumps(detail).decode(),
+        detail,
         kind,
         distance,
         vectors[found.core].astype(np.float16),
         by_size[found.labels[found.core]].astype(np.int32),
     )
-
-
-def effective_number(vectors: F32) -> float:
-    """Vendi score with the cosine kernel: exp of the entropy of the eigenvalues of X'X / n.
-
-    Args:
-        vectors: Unit rows, shape (n, d), n at least 1.
-    """
-    values = np.linalg.eigvalsh(vectors.T.astype(np.float64) @ vectors / len(vectors))
-    values = values[values > 1e-12]
-    return float(np.exp(-(values * np.log(values)).sum()))
 
 
 def unit(vectors: F32) -> F32:

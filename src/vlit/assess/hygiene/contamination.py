@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
@@ -115,7 +115,7 @@ class Contamination(Indicator[ContaminationConfig]):
             (hit / total if total else 0.0, file) for hit, total, file in zip(hits, totals, files, strict=True)
         ]
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """The mean; in the detail, how many samples have something of each benchmark."""
         values: list[float] = []
         touched: dict[str, int] = {}

@@ -63,7 +63,7 @@ class _Grouped(Indicator[C]):
     principle = "hygiene"
     direction = "higher is better"
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """The mean, and how many samples each language or script has."""
         groups: Counter[str] = Counter()
         values: list[float] = []

@@ -69,7 +69,7 @@ class Licence(Indicator[LicenceConfig]):
             value, reason = judged(names, allowed)
             yield self.of(sample, value, reason, group=" + ".join(names))
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """Share of the samples with known licences whose licences are allowed, and all licences with counts."""
         counts: Counter[str] = Counter()
         values: list[float | None] = []

@@ -10,7 +10,8 @@ set under another URI:
 
 Many samples on one photo are no duplicates. Every pair within the distance is found
 (``vlit.assess.pictures.matching``). Limits: a photo that was mirrored, turned, framed or cut to a square is
-another photo to it; two shots of the same scene may be one. ``max_distance`` above 15 takes about ten times as long.
+another photo to it; two shots of the same scene may be one. ``max_distance`` above 15 takes about ten times as
+long.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pydantic
@@ -72,7 +72,7 @@ class CollapsedOpening(Indicator[CollapsedOpeningConfig]):
                 said = f'{share:.0%} of "{sample.task}" begin with "{text}"'
                 yield self.of(sample, share, said, group=text)
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """Share of the commonest opening, with the commonest ones and the entropy of all."""
         counts: Counter[str] = Counter()
         single = 0

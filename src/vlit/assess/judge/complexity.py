@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import pydantic
@@ -93,7 +93,7 @@ class JudgedComplexity(JudgingSamples[JudgedComplexityConfig]):
         found = read_score(Choice(reply))
         return found.said if isinstance(found, Flaw) else None
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """The mean, with how many of the scores were taken in which way."""
         values: list[float] = []
         ways = {_BY_ODDS: 0, _BY_SAMPLES: 0}

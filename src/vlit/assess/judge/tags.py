@@ -136,7 +136,7 @@ class TaskTags(Judging[TaskTagsConfig]):
         found = read_tags(Choice(reply))
         return found.said if isinstance(found, Flaw) else None
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """The number of tags that samples were assigned to, how many each, and how often the judge agrees."""
         counts: Counter[str] = Counter()
         named = agreed = 0

@@ -125,7 +125,7 @@ class JudgedCorrectness(JudgingSamples[JudgedCorrectnessConfig]):
         found = read_vote(Choice(reply))
         return found.said if isinstance(found, Flaw) else None
 
-    def summarise(self, scores: Iterable[Score]) -> SetScore:
+    def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore:
         """The mean, with how far the votes agree; C of the review is 100 times it."""
         values: list[float] = []
         tallies: list[Tally] = []

@@ -54,7 +54,8 @@ def _embedded(seen: Sequence[tuple[Picture, Any]], encoder: Encoder | None) -> I
     vectors = iter(encoder.images(good) if encoder is not None and good else ())
     for row, picture in seen:
         vector = next(vectors, None) if picture is not None else None
-        if encoder is not None and vector is not None and vector.any():  # a zero row stands for one that is not finite
+        # A zero row stands for a vector that is not finite.
+        if encoder is not None and vector is not None and vector.any():
             row = msgspec.structs.replace(row, vector=packed(vector), encoder=encoder.name)
         yield row
 
