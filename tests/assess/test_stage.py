@@ -4,6 +4,7 @@ from tests.assess.small import obj, sample, scene
 from tests.conftest import shared_data
 from vlit.assess.indicator import Indicator, NoConfig
 from vlit.assess.memory import assess
+from vlit.assess.observe import ObserveConfig, ObserveStage
 from vlit.assess.registry import INDICATORS, embedded, make
 from vlit.assess.seen import Part
 from vlit.assess.stage import AssessConfig, AssessStage

@@ -25,6 +25,7 @@ INDICATORS = Registry(
         "image_readability_model": "vlit.assess.image_readability.plugin:ImageReadabilityModel",
         "grounded_correctness": "vlit.assess.correctness.grounding:GroundedCorrectness",
         "hallucinated_objects": "vlit.assess.correctness.chair:HallucinatedObjects",
+        "annotated_matching": "vlit.assess.correctness.annotated_matching:AnnotatedMatching",
         "matching_degree": "vlit.assess.correctness.matching:MatchingDegree",
         "matching_degree_siglip": "vlit.assess.correctness.matching:MatchingDegreeSiglip",
         "image_dependence": "vlit.assess.correctness.dependence:ImageDependence",
