@@ -32,6 +32,13 @@ def test_instructions_are_searched_on_demand():
     assert leaks(row, instructions=True)[0].value == 0.5
 
 
+def test_what_was_asked_for_is_no_leak():
+    asked = sample("Give the bounding box of the dog.", "Its bounding box is [0.1, 0.2, 0.3, 0.4].", id="a")
+    unasked = sample("Where is the dog?", "Its bounding box is near the left edge.", id="b")
+    both = sample("Give its bounding box.", "The bounding box is mentioned in the caption.", id="c")
+    assert [s.value for s in leaks(asked, unasked, both)] == [0, 1, 1]
+
+
 def test_refusals():
     found = refusals(
         sample("?", "As an AI language model, I have no eyes.", id="a"),

@@ -1,7 +1,8 @@
 """Hygiene: text that speaks of what it was written from: "as mentioned in the caption", "the description".
 
 A model that wrote from captions and boxes should answer as if it saw the image. The review asks for it in its
-generation prompt, and its own examples break it. See ``telltale`` for how phrases are found and for limits.
+generation prompt, and its own examples break it. What the instruction itself speaks of is no leak: who asks for
+a bounding box gets one. See ``telltale`` for how phrases are found and for limits.
 """
 
 from __future__ import annotations
@@ -33,3 +34,7 @@ class LeakPhrase(Telltale[LeakPhraseConfig]):
         if not self.config.instructions:
             return super().texts(sample)
         return [text for t in sample.turns if t.role != "system" and (text := strip_image_tokens(t.text))]
+
+    def asked(self, sample: Sample) -> str:
+        """The instructions, unless they are searched themselves."""
+        return "" if self.config.instructions else sample.text_of("user")

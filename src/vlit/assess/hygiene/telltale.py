@@ -29,6 +29,10 @@ class Telltale(Indicator[C]):
         """The turns that are searched: the responses."""
         return responses(sample)
 
+    def asked(self, sample: Sample) -> str:
+        """Text whose own phrases are no flaw in the responses."""
+        return ""
+
     def score(self, part: Part, state: None) -> Iterator[Score]:
         """Search each turn; the reason quotes the first phrase."""
         for sample in part.samples:
@@ -36,14 +40,17 @@ class Telltale(Indicator[C]):
             if not texts:
                 yield self.of(sample, None, "there is no response")
                 continue
-            found = told(self.section, texts)
+            found = told(self.section, texts, self.asked(sample))
             said = f'says "{found[0]}"' if found else None
             yield self.of(sample, len(found) / len(texts), said)
 
 
-def told(section: Section, texts: list[str]) -> list[str]:
-    """The first phrase of each text that holds one."""
+def told(section: Section, texts: list[str], asked: str = "") -> list[str]:
+    """The first phrase of each text that holds one by a rule that ``asked`` does not match."""
     few = likely(section, texts[0] if len(texts) == 1 else "\n".join(texts))
+    if few and asked:
+        known = likely(section, asked)
+        few = tuple(rule for rule in few if rule not in known)
     return [said for text in texts if (said := search(few, text))] if few else []
 
 
