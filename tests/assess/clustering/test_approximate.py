@@ -55,7 +55,9 @@ def test_large_cells_are_cut(monkeypatch):
 def test_the_same_for_a_seed(monkeypatch):
     vectors = texts(3000, 64, dtype=np.float16)
     first = approximate_dbscan(vectors, eps=0.8, min_points=4, probes=2, seed=5)
-    monkeypatch.setattr(engines, "processors", lambda: 5)
+    crowd = engines.engine_for("auto")
+    crowd.workers = 5
+    monkeypatch.setattr(approximate, "engine_for", lambda device: crowd)
     again = approximate_dbscan(vectors, eps=0.8, min_points=4, probes=2, seed=5)
     np.testing.assert_array_equal(first.labels, again.labels)
     other = approximate_dbscan(vectors, eps=0.8, min_points=4, probes=2, seed=6)

@@ -104,6 +104,17 @@ def test_rows_far_from_the_origin(device):
     assert_same(vectors.astype(np.float32), 0.9, 4, device=device)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_tiny_rows_beside_others(device):
+    """Their products vanish in float32."""
+    small = texts(150, 60, dtype=np.float64)
+    vectors = np.concatenate([small, small * 1e-24])
+    assert dbscan(vectors, eps=0.9e-24, min_points=4, device=device).labels.tolist() == [
+        *[-1] * 150,
+        *reference(small, 0.9, 4)[0],
+    ]
+
+
 def test_equal_rows_count_each():
     vectors = np.repeat(texts(40), 6, axis=0)[np.random.default_rng(2).permutation(240)]
     found = assert_same(vectors, 1e-3, 6)

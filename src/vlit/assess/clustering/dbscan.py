@@ -15,6 +15,7 @@ answer depends on the order of its sums. Where numbers are short enough to be ex
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,6 +28,7 @@ from vlit.assess.clustering.rows import F64, I32, blocks, compiled_view, distinc
 
 __all__ = ["Clustering", "cosine_from_euclidean", "dbscan", "euclidean_from_cosine"]
 
+SMALL = 10_000
 GROUP = 1024  # sampled rows of which all pairs are looked at
 
 
@@ -80,6 +82,8 @@ def dbscan(
     points = distinct(given)
     growth = Growth(points, weighed, min_points)
     if len(points):
+        if device == "auto" and len(points) <= SMALL and "torch" not in sys.modules:
+            device = "numpy"  # to import torch would take longer
         engine = engine_for(device)
         sample = np.linspace(0, len(points) - 1, min(SAMPLE, len(points))).astype(np.int64)
         group = np.linspace(0, len(sample) - 1, min(GROUP, len(sample))).astype(np.int64)

@@ -103,7 +103,8 @@ def _nearest(vectors: Array, chosen: I64, count: int) -> I64:
     scale = max(float(np.abs(vectors[chosen].astype(np.float64) - origin).max()), 1e-300)
 
     def moved(rows: Array) -> F32:
-        return ((rows - origin) / scale).astype(np.float32)
+        scaled: F32 = ((rows - origin) / scale).astype(np.float32)
+        return scaled
 
     queries = moved(vectors[chosen])
     best = np.full((len(chosen), count), -np.inf, np.float32)

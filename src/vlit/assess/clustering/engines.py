@@ -40,8 +40,8 @@ class Engine(Protocol):
     def store(self, n: int, width: int) -> Any:
         """Room for n rows."""
 
-    def put(self, store: Any, part: slice, heads: F32) -> F64:
-        """Store rows, rounded; give the norm of what rounding took from each."""
+    def put(self, store: Any, part: slice, heads: F32, tail: bool = False) -> F64:
+        """Store rows, rounded, a ``tail`` in the last column upwards; give the norm of what that took from heads."""
 
     def chosen(self, store: Any, places: Places) -> Any:
         """Some of the stored rows, copied."""
@@ -75,7 +75,7 @@ class NumpyEngine:
         """See ``Engine``."""
         return np.empty((n, width), np.float32)
 
-    def put(self, store: F32, part: slice, heads: F32) -> F64:
+    def put(self, store: F32, part: slice, heads: F32, tail: bool = False) -> F64:
         """See ``Engine``."""
         store[part] = heads
         return np.zeros(len(heads))
@@ -114,7 +114,7 @@ class TorchEngine:
 
         self.torch, self.device, self.dtype = torch, torch.device(device), getattr(torch, dtype)
         self.name, self.here = f"torch {dtype} on {device}", self.device.type == "cpu"
-        self.workers = processors()
+        self.workers = min(processors(), torch.get_num_threads())  # who set the latter meant it
         self.verifying = 9_000.0 if dtype == "bfloat16" else 3_000.0
         if not self.here:
             self.verifying = 1e6  # the device multiplies, the processor verifies
@@ -136,8 +136,10 @@ class TorchEngine:
         """See ``Engine``."""
         return self.torch.empty((n, width), dtype=self.dtype, device=self.device)
 
-    def put(self, store: Any, part: slice, heads: F32) -> F64:
+    def put(self, store: Any, part: slice, heads: F32, tail: bool = False) -> F64:
         """See ``Engine``."""
+        if tail and self.dtype == self.torch.bfloat16:
+            heads[:, -1] = _up(heads[:, -1])
         exact = self.torch.from_numpy(heads)
         rounded = exact.to(self.dtype)
         store[part] = rounded.to(self.device)
@@ -216,7 +218,10 @@ def engine_for(device: str) -> Engine:
         # sums of bfloat16 products have to be kept in float32
         torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
         return TorchEngine(device, "bfloat16")
-    return TorchEngine("cpu", "bfloat16" if _bfloat16_is_fast() else "float32")
+    if _bfloat16_is_fast():
+        return TorchEngine("cpu", "bfloat16")
+    # at a lower precision torch may round float32 before it multiplies
+    return TorchEngine("cpu", "float32") if torch.get_float32_matmul_precision() == "highest" else NumpyEngine()
 
 
 def processors() -> int:
@@ -253,6 +258,12 @@ def _largest(products: Array, count: int) -> I32:
     lowest = np.int16(-0x8000) if products.dtype == np.int16 else np.float32(-np.inf)
     found: I32 = scans.largest(products, count, lowest)
     return found
+
+
+def _up(numbers: F32) -> F32:
+    """The next bfloat16 of numbers from 0 on, as float32."""
+    bits = np.ascontiguousarray(numbers).view(np.uint32)
+    return ((bits + np.uint32(0xFFFF)) & np.uint32(0xFFFF0000)).view(np.float32)
 
 
 def _below(bounds: F64) -> F32:

@@ -21,6 +21,7 @@ WIDTHS = (31, 63, 95, 127, 159, 191, 255, 319)  # of heads; one more is the tail
 SHORT = 48  # rows of up to so many numbers are taken whole
 SAMPLE = 4096
 PADDING = 512  # rows of zeros behind the last
+TINY = 1e-30  # what vanishes from products of numbers up to 1
 UNIT = 2.0**-24  # float32 rounds by up to so much of a number
 
 
@@ -37,7 +38,7 @@ class Frame:
         kind = np.float64 if rows.dtype == np.float64 or not 1e-30 < self.scale < 1e30 else np.float32
         wide: Array = rows.astype(kind)
         if self.mean is not None:
-            wide = wide - self.mean.astype(np.float32).astype(kind)
+            wide = wide - self.mean.astype(kind)
         return (wide * kind(self.scale)).astype(np.float32, copy=False)
 
     def norms(self, vectors: Array, rows: I64) -> F64:
@@ -58,8 +59,8 @@ class Frame:
         turning = (d + 8) * UNIT * np.sqrt(p)
         heads = np.empty((len(moved), p + 1), np.float32)
         heads[:, :p] = moved @ self.basis
-        rest = np.maximum(square - np.einsum("ij,ij->i", heads[:, :p], heads[:, :p]), 0) + 8 * turning * square
-        heads[:, p] = np.sqrt(rest) * (1 + 2.0**-7)  # so that rounding to bfloat16 does not make it smaller
+        rest = square - np.einsum("ij,ij->i", heads[:, :p], heads[:, :p])
+        heads[:, p] = np.sqrt(np.maximum(rest, 0) + 3 * turning * square) * (1 + 4 * UNIT)  # never too small
         return heads, norm, norm * turning
 
 
@@ -85,7 +86,7 @@ class Filter:
 
         def work(part: slice) -> None:
             heads, norm[part], turning = frame.heads(vectors[rows[part]])
-            error[part] = engine.put(store, part, heads) + turning
+            error[part] = engine.put(store, part, heads, tail=frame.basis is not None) + turning
 
         for _ in in_order(engine, work, blocks(len(rows))):
             pass
@@ -115,14 +116,15 @@ class Filter:
         # sums in float32 of numbers whose norms are those of the rows, up to a few percent
         sums = 4 * (self.store.shape[1] + 8) * UNIT * (a + e) * (highest + f)
         squares = (self.dimensions + 16) * UNIT * (a**2 + highest**2 + self.eps**2)
-        own: F64 = least - rounding - sums - squares
+        own: F64 = least - rounding - sums - squares - TINY
         return own
 
     def apart(self, left: slice | Places, right: slice | Places) -> bool:
         """Whether the norms alone tell that there are no neighbours here."""
         a, b = self.norm[left], self.norm[right]
         gap = max(a.min() - b.max(), b.min() - a.max())
-        return bool(gap > self.eps * (1 + 1e-6) + 1e-6 * max(a.max(), b.max()))
+        error = 4 * (self.dimensions + 16) * UNIT
+        return bool(gap > self.eps * (1 + error) + error * max(a.max(), b.max()) + TINY)
 
 
 def padded_size(count: int) -> int:
