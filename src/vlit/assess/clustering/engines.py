@@ -41,7 +41,7 @@ class Engine(Protocol):
         """Room for n rows."""
 
     def put(self, store: Any, part: slice, heads: F32, tail: bool = False) -> F64:
-        """Store rows, rounded, a ``tail`` in the last column upwards; give the norm of what that took from heads."""
+        """Store rows, rounded (a ``tail`` in the last column upwards); give the norm of what that changed."""
 
     def chosen(self, store: Any, places: Places) -> Any:
         """Some of the stored rows, copied."""
