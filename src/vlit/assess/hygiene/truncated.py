@@ -4,6 +4,8 @@ A response is cut off when its last line
 
 * ends with what something has to follow: a comma, an open bracket, "the", "and" (a lone letter such as the
   option "A" is none);
+* ends with a preposition or a verb that nearly always goes on ("of", "is"), and nothing in it lets it stand at
+  the end ("where the dog is", "something to play with", "Yes, there are");
 * opens a bracket that it does not close, or is a list mark without an item ("3.");
 * is longer than ``min_words`` words and ends with a letter or digit, without any mark;
 * is the only one of at least three list items that has no full stop.
@@ -31,6 +33,13 @@ from vlit.run.stage import Config
 #: What nearly never ends an answer; prepositions and verbs can ("the chair that she sits on", "where it is").
 _DANGLING = re.compile(
     r"(?:[,;:\[{&–—、，；：]|(?<![:;=-])\()$|(?<=\s)(?:a|an|the|and|or|but|its|their|my|your|our|which|while|because|into|than|very)$"
+)
+#: None of 30,343 captions ends so; an answer may, where one of the words behind stands before it.
+_GOES_ON = re.compile(r"\S\s+\S+\s(?:of|from|with|onto|every|several|next|is|are|was|were|has|have)$")
+_MAY_END = re.compile(
+    r"\b(?:where|what|how|who|whom|whose|which|when|why|that|as|than|so|if|whether|yes|no|not|to|it|he|she|they|there"
+    r"|i|we|you|this|these|those|one)\b|n['’]t\b",
+    re.IGNORECASE,
 )
 _MARK = re.compile(r"\s*(?:[-*•]+|\(?\d{1,3}[.)])\s*")
 _WITHOUT_STOPS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]$")
@@ -77,7 +86,7 @@ def is_cut(text: str, min_words: int) -> bool:
     mark = _MARK.match(line)
     if mark and not line[mark.end() :]:
         return "\n" in text.strip()  # "3." alone is an answer
-    if _DANGLING.search(line) or _is_open(line):
+    if _DANGLING.search(line) or _is_open(line) or (_GOES_ON.search(line) and not _MAY_END.search(line)):
         return True
     if bare[-1] in _STOPS or not bare[-1].isalnum() or _WITHOUT_STOPS.search(bare):
         return False
