@@ -15,7 +15,7 @@ import vlit
 from vlit.data.errors import VlitError
 from vlit.data.schema import to_table
 from vlit.data.store import atomic, count_rows, is_sound, part_path, unwritable, write_part
-from vlit.run.executor import run_jobs
+from vlit.run.executor import collecting_rarely, run_jobs
 from vlit.run.fingerprint import code_digest, fingerprint
 from vlit.run.folder import TABLES, RunFolder, kind_of
 from vlit.run.log import RunLog
@@ -123,7 +123,7 @@ def execute(
     """
     progress = progress or Progress()
     workers = workers or len(os.sched_getaffinity(0))
-    with _locked(run):
+    with _locked(run), collecting_rarely():
         refuse_leftovers(recipe, run)
         prints = fingerprints(recipe)
         with atomic(run.recipe) as temporary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import pickle
@@ -20,6 +21,7 @@ T = TypeVar("T")
 J = TypeVar("J")
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_OBJECTS = 50_000  #: new objects after which garbage is looked for; Python's own number is 700
 _shared: Any = None  # what this worker process was started with
 
 
@@ -67,6 +69,17 @@ def run_jobs(work: Callable[[Any, J], T], shared: Any, jobs: Iterable[J], worker
 
 
 @contextlib.contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """Look for cycles of garbage less often: rows hold none, and looking takes a tenth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(_OBJECTS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
     """Hold Ctrl-C and the like back for a moment, so that a worker is started, or stopped, whole.
 
@@ -102,6 +115,8 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 def _start(shared: Any) -> None:
     global _shared
     _shared = shared
+    gc.freeze()  # what all jobs need is no garbage
+    gc.set_threshold(_OBJECTS)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS - {signal.SIGINT})
     threading.Thread(target=_follow_parent, daemon=True).start()
 
