@@ -3,6 +3,10 @@
 Ester et al. (1996) sort the distances to the k-th neighbour and take eps where the curve bends. Measured on
 each set by itself, eps would hide the differences that are looked for: take it from **one reference set**,
 write the number down, and cluster every set that is compared with it, at equal n.
+
+Distances of long vectors are alike, and fall as n grows: the knee of 100,000 sentences lies at 0.70, that of
+5,000 at 0.93. In a dense set the knee can lie where nearly all is one cluster already; look at the largest
+cluster beside it.
 """
 
 from __future__ import annotations
