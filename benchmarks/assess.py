@@ -4,7 +4,8 @@
     python -m benchmarks.assess --samples 10000
 
 Both stages run through the engine, on samples that annotation adaption makes of the scenes of ``copies``. All
-indicators without weights are measured, except image readability, whose time is that of decoding photos.
+indicators without weights are measured with the embedding of the texts, except those that look at photos
+(``pictures``).
 Selection has a gate by quantile, gates by value and a cap, so that it takes all of its passes.
 """
 
@@ -21,6 +22,8 @@ from typing import Any
 
 from benchmarks.copies import Copies, CopiesConfig
 from benchmarks.peaks import peak_mb, worker_peak
+from vlit.assess.observe import ObserveConfig, ObserveStage
+from vlit.assess.registry import INDICATORS as REGISTRY
 from vlit.assess.registry import embedded
 from vlit.assess.stage import AssessConfig, AssessStage
 from vlit.generate.stage import GenerateConfig, GenerateStage
@@ -33,7 +36,7 @@ from vlit.select.stage import SelectStage
 
 SIZES = (10_000, 100_000, 1_000_000)
 PER_SCENE = 24.0  # samples that adaption makes of a scene
-INDICATORS = {name: None for name in embedded() if name != "image_readability"}
+INDICATORS = {name: None for name in embedded() if "pictures" not in REGISTRY.load(name).needs}
 RULES = {
     "gates": {
         "text_readability": {"min_quantile": 0.005},
@@ -50,6 +53,7 @@ def recipe(folder: Path, samples: int) -> Recipe:
     stages = [
         Copies(CopiesConfig(scenes=round(samples / PER_SCENE)), setting),
         GenerateStage(GenerateConfig(), setting),
+        ObserveStage(ObserveConfig(pictures=False), setting),
         AssessStage(AssessConfig(indicators=INDICATORS), setting),
         SelectStage(SelectConfig.model_validate({**RULES, "cap_per_task": samples // 20}), setting),
     ]
