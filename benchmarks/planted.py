@@ -70,7 +70,8 @@ class Watch:
             new = {i.uri: i for s in samples for i in s.images if i.uri not in self._seen}
             self._seen.update((p.uri, p) for p in look_all(list(new.values())))
         part = Part(samples, base.scenes, pictures=Pictures(self._seen.values()))
-        states = fit(self.indicators, samples, Seen(len(samples), pictures=lambda: part.pictures))
+        seen = Seen(len(samples), pictures=lambda: part.pictures, scenes=base.scenes.values())
+        states = fit(self.indicators, samples, seen)
         found: dict[str, dict[str, Score]] = {i.name: {} for i in self.indicators}
         for score in score_part(self.indicators, part, states):
             found[score.indicator][score.sample] = score

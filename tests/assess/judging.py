@@ -22,7 +22,8 @@ def _judged(indicator, samples, scenes, sentences, parts):
     if whole is not None:
         for sample in samples:
             whole.add(sample)
-        state = pickle.loads(pickle.dumps(whole.state(Seen(len(samples), lambda: sentences))))
+        seen = Seen(len(samples), lambda: sentences, scenes=scenes)
+        state = pickle.loads(pickle.dumps(whole.state(seen)))
     known = {scene.id: scene for scene in scenes}
     scores, size = [], max(1, -(-len(samples) // parts))
     for start in range(0, len(samples), size):

@@ -183,7 +183,8 @@ def _observed(
     if "scenes" in needs:
         ids = {scene for sample in samples for scene in sample.provenance.scenes}
         scenes = {s.id: s for s in Ranges.of(run.scenes.parts(), "id").read(ids, Scene)}
-    seen = Seen(len(samples), None if sentences is None else lambda: sentences, lambda: pictures)
+    read = None if sentences is None else lambda: sentences
+    seen = Seen(len(samples), read, lambda: pictures, scenes.values())
     return Part(samples, scenes, sentences, pictures), seen
 
 

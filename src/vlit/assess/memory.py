@@ -57,8 +57,9 @@ def assess(
     for indicator in chosen:
         if "teacher" in indicator.needs:
             indicator.teacher = teacher
-    seen = observe(samples, observing or _observing(needs))
-    parts = list(_parts(samples, {s.id: s for s in scenes}, seen, needs, journal))
+    known = {s.id: s for s in scenes}
+    seen = observe(samples, observing or _observing(needs), known.values())
+    parts = list(_parts(samples, known, seen, needs, journal))
     states = fit(chosen, samples, seen)
     if teacher is not None and journal is not None:
         _ask(chosen, parts, states, teacher, journal)

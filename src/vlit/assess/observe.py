@@ -22,7 +22,7 @@ from vlit.assess.seen import Pictures, Seen, Sentences
 from vlit.data.embedding import Embedding
 from vlit.data.picture import Picture, packed
 from vlit.data.sample import Sample
-from vlit.data.scene import Image
+from vlit.data.scene import Image, Scene
 from vlit.data.schema import from_table
 from vlit.data.score import Quarantined, shown
 from vlit.data.store import part_key, read_part
@@ -59,7 +59,7 @@ class ObserveConfig(Config):
         return None if name == "none" else name
 
 
-def observe(samples: Sequence[Sample], config: ObserveConfig) -> Seen:
+def observe(samples: Sequence[Sample], config: ObserveConfig, scenes: Iterable[Scene] = ()) -> Seen:
     """Observe samples in memory."""
     sentences: Sentences | None = None
     if config.sentences:
@@ -68,7 +68,7 @@ def observe(samples: Sequence[Sample], config: ObserveConfig) -> Seen:
         sentences = Sentences(vectors[0], vectors[1], encoder.describe())
     images = {image.uri: image for sample in samples for image in sample.images}
     pictures = Pictures(_looked_at([images[uri] for uri in sorted(images)], config) if config.pictures else ())
-    return Seen(len(samples), None if sentences is None else lambda: sentences, lambda: pictures)
+    return Seen(len(samples), None if sentences is None else lambda: sentences, lambda: pictures, scenes)
 
 
 class ObserveStage(Stage[ObserveConfig]):

@@ -70,4 +70,4 @@ def whole(run: RunFolder) -> Seen:
     """The whole set of a run as it was observed."""
     texts = [path for path in run.embeddings.parts() if not part_key(path).startswith(PHOTOS)]
     sentences = (lambda: read_sentences(texts)) if texts else None
-    return Seen(len(run.samples), sentences, lambda: Pictures(run.pictures))
+    return Seen(len(run.samples), sentences, lambda: Pictures(run.pictures), run.scenes)

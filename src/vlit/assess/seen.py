@@ -70,6 +70,7 @@ class Seen:
         n: Samples of the set.
         sentences: Gives their vectors, in the order of the set.
         pictures: Gives every distinct photo.
+        scenes: Annotations of its images, and perhaps of others.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class Seen:
         n: int,
         sentences: Callable[[], Sentences] | None = None,
         pictures: Callable[[], Pictures] | None = None,
+        scenes: Iterable[Scene] = (),
     ) -> None:
         self.n, self._sentences, self._pictures = n, sentences, pictures
+        self.scenes = scenes  #: read anew, one by one, whenever somebody goes through them
         self._kept: dict[str, Sentences | Pictures] = {}
 
     @property

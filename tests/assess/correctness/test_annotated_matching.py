@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.assess.judging import judged
 from tests.assess.small import COCO, asked, obj, sample, scene
 from vlit.assess.correctness.affirmed import affirmed
 from vlit.assess.correctness.annotated_matching import AnnotatedMatching, AnnotatedMatchingConfig, vocabulary
@@ -48,6 +49,13 @@ def test_hand_computed():
     odds = 0.7 / 0.8125
     assert other.value == pytest.approx(odds / (1 + odds))
     assert other.reason == "its annotations do not name sofa, dog"
+
+
+def test_only_images_that_are_shown_count():
+    rows = [sample("?", "A dog on a sofa.", id=s.id, scenes=(s.id,)) for s in SCENES]
+    elsewhere = [scene(captions=["A sofa."], searched=(), id=f"unseen {n}") for n in range(50)]
+    indicator = AnnotatedMatching(AnnotatedMatchingConfig())
+    assert judged(indicator, rows, [*SCENES, *elsewhere]) == matched(*rows)
 
 
 def test_more_words_tell_more():

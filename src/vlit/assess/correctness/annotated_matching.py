@@ -151,7 +151,7 @@ class _Pass:
         self._shown.update(sample.provenance.scenes)
 
     def state(self, seen: Seen) -> Vocabulary:
-        return vocabulary(scene for scene in getattr(seen, "scenes", ()) if scene.id in self._shown)
+        return vocabulary(scene for scene in seen.scenes if scene.id in self._shown)
 
 
 def vocabulary(scenes: Iterable[Scene]) -> Vocabulary:
