@@ -72,3 +72,32 @@ def test_early_llava_layout_is_read():
     samples = [r for r in read_chat(path, "", open_images=False) if isinstance(r, Sample)]
     assert name == "chat" and len(samples) == 90
     assert {s.task for s in samples} == {"conv", "detail", "complex"}
+
+
+@pytest.mark.parametrize("content", [None, 3, "", " "])
+def test_a_turn_without_text_is_no_text(tmp_path, content):
+    turns = [{"role": "user", "content": content}, {"role": "assistant", "content": "A dog."}]
+    (row,) = found(tmp_path, {"id": "a", "image": "1.jpg", "messages": turns})
+    assert isinstance(row, Quarantined) and row.field == "conversations[0].value"
+
+
+def test_a_dialogue_without_turns_is_quarantined(tmp_path):
+    (row,) = found(tmp_path, {"id": "a", "image": "1.jpg", "messages": []})
+    assert isinstance(row, Quarantined) and row.reason == "there are no turns"
+
+
+@pytest.mark.parametrize(
+    "part", [{"type": "image", "image": "1.jpg"}, {"type": "image_url", "image_url": {"url": "1.jpg"}}]
+)
+def test_images_that_parts_name_are_read(tmp_path, part):
+    said = [{"role": "User", "content": [part, {"type": "text", "text": "What?"}]}]
+    (*_, s) = found(tmp_path, {"id": "a", "messages": [*said, {"role": "assistant", "content": "A dog."}]})
+    assert isinstance(s, Sample) and s.turns[0].text == "<image>\nWhat?"
+    assert [image.uri for image in s.images] == ["photos/1.jpg"]
+
+
+def test_an_image_inside_the_text_is_told(tmp_path):
+    part = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    turns = [{"role": "user", "content": [part]}, {"role": "assistant", "content": "A dog."}]
+    (row,) = found(tmp_path, {"id": "a", "messages": turns})
+    assert isinstance(row, Quarantined) and "save it as a file" in row.reason

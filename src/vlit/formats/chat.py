@@ -7,8 +7,9 @@ A record has its turns in one of these forms:
     {"instruction": …, "input": …, "output": …}                             Alpaca, early LLaVA
     {"question": …, "answer": …}
 
-and its images under ``image``, ``images`` or ``image_path`` (a path, or a list of them). ``task``, ``type`` or
-``category`` is taken as the task. Where the text names no image, the images come first.
+and its images under ``image``, ``images`` or ``image_path`` (a path, or a list of them), or where none of these
+is there, in the parts of a message: {"type": "image", "image": PATH}, {"type": "image_url", "image_url": {"url":
+PATH}}. ``task``, ``type`` or ``category`` is taken as the task. Where the text names no image, the images come first.
 """
 
 from __future__ import annotations
@@ -84,19 +85,23 @@ def _is_array(path: Path) -> bool:
 
 def _as_llava(record: dict[str, Any]) -> dict[str, Any]:
     """The record in LLaVA's layout, with an ``<image>`` for each image where the text has none."""
-    images = next((v for key in _IMAGES if (v := record.get(key)) is not None), None)
-    names = [] if images is None else images if isinstance(images, list) else [images]
-    turns = _turns(record)
-    if names and not any(IMAGE_TOKEN in t["value"] for t in turns if isinstance(t.get("value"), str)):
-        first = next((i for i, t in enumerate(turns) if t["from"] not in ("system", "gpt")), 0)
-        turns[first] = {**turns[first], "value": f"{IMAGE_TOKEN}\n" * len(names) + str(turns[first]["value"])}
+    inside: list[Any] = []
+    turns = _turns(record, inside)
+    images = next((v for key in _IMAGES if (v := record.get(key)) is not None), inside)
+    names = images if isinstance(images, list) else [images]
+    texts = [turn["value"] for turn in turns if isinstance(turn["value"], str)]
+    if names and not any(IMAGE_TOKEN in text for text in texts):
+        asked = next((t for t in turns if t["from"] == "human" and isinstance(t["value"], str)), None)
+        if asked is not None and asked["value"].strip():  # what is no text, or empty, is told as such
+            asked["value"] = f"{IMAGE_TOKEN}\n" * len(names) + asked["value"]
     return {"id": record["id"], "conversations": turns, "image": names or None}
 
 
-def _turns(record: dict[str, Any]) -> list[dict[str, Any]]:
+def _turns(record: dict[str, Any], inside: list[Any]) -> list[dict[str, Any]]:
+    """Turns in LLaVA's layout; ``inside`` takes the images that parts of them name."""
     for key, speaker, said in (("conversations", "from", "value"), ("messages", "role", "content")):
         if isinstance(record.get(key), list):
-            return [_turn(item, speaker, said, f"{key}[{i}]") for i, item in enumerate(record[key])]
+            return [_turn(item, speaker, said, f"{key}[{i}]", inside) for i, item in enumerate(record[key])]
     asked = next((v for key in _ASKED if isinstance(v := record.get(key), str)), None)
     answered = next((v for key in _ANSWERED if isinstance(v := record.get(key), str)), None)
     if asked is None or answered is None:
@@ -110,21 +115,28 @@ def _turns(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"from": "human", "value": asked}, {"from": "gpt", "value": answered}]
 
 
-def _turn(item: Any, speaker: str, said: str, field: str) -> dict[str, Any]:
+def _turn(item: Any, speaker: str, said: str, field: str, inside: list[Any]) -> dict[str, Any]:
     if not isinstance(item, dict):
         raise Problem(field, item, f"a turn has to be an object with {speaker!r} and {said!r}")
-    role = {"user": "human", "assistant": "gpt"}.get(str(item.get(speaker)), item.get(speaker))
+    role = item.get(speaker)
+    role = {"user": "human", "assistant": "gpt"}.get(str(role).strip().lower(), role)
     text = item.get(said)
     if isinstance(text, list):  # parts: texts, and places of images
-        text = "".join(_part(part, f"{field}.{said}") for part in text)
+        text = "".join(_part(part, f"{field}.{said}", inside) for part in text)
     return {"from": role, "value": text}
 
 
-def _part(part: Any, field: str) -> str:
+def _part(part: Any, field: str, inside: list[Any]) -> str:
     kind = part.get("type") if isinstance(part, dict) else None
     if kind == "text" and isinstance(part.get("text"), str):
         return str(part["text"])
     if kind in ("image", "image_url"):
+        named = part.get(kind)
+        named = named.get("url") if isinstance(named, dict) else named
+        if isinstance(named, str) and named.startswith("data:"):
+            raise Problem(field, named, "an image inside the text is not read; save it as a file and name that")
+        if named is not None:
+            inside.append(named)
         return f"{IMAGE_TOKEN}\n"
     raise Problem(field, part, "a part is a text or an image")
 
