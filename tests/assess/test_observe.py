@@ -11,7 +11,8 @@ from vlit.assess.observe import PHOTOS, ObserveConfig, ObserveStage
 from vlit.assess.parts import whole
 from vlit.assess.seen import Pictures
 from vlit.data.picture import Picture, packed
-from vlit.data.store import part_key
+from vlit.data.sample import Sample
+from vlit.data.store import part_key, read_part
 from vlit.run.engine import execute, plan
 from vlit.run.folder import RunFolder
 from vlit.run.recipe import parse_recipe
@@ -55,6 +56,19 @@ def test_one_corrupt_image_among_500_costs_one_sample_and_one_quarantine_row(tmp
     assert len(run.samples) == len(run.scores) == PHOTO_COUNT
     (of_set,) = run.set_scores
     assert of_set.n == PHOTO_COUNT - 1
+
+
+def test_parts_without_samples_are_observed(tmp_path, demo):
+    recipe = f"""
+collect: {{shard_size: 8, sources: [{{kind: auto, path: "{demo}"}}]}}
+choose: {{n: 2, by: random}}
+generate: {{adapt: {{tasks: {{short_caption: null}}}}}}
+assess: {{indicators: {{response_diversity: null, task_balance: null}}}}
+select: {{keep: {{n: 3, by: farthest}}}}
+"""
+    run = run_of(tmp_path, recipe)
+    assert 0 in [len(read_part(path, Sample)) for path in run.samples.parts()]
+    assert len(run.embeddings) == len(run.samples) == len(run.verdicts) and len(run.selected) == 3
 
 
 def test_interrupted_pass_goes_on_at_the_missing_shard(tmp_path, monkeypatch):

@@ -91,6 +91,13 @@ class ObserveStage(Stage[ObserveConfig]):
             if name and Path(name).is_dir():
                 yield from (f"{p.name}:{p.stat().st_size}" for p in sorted(Path(name).iterdir()) if p.is_file())
 
+    def names(self) -> dict[str, list[str]]:
+        """What distances between samples can be measured of."""
+        return {
+            "embeddings": ["instruction", "response"] if self.config.sentences else [],
+            "pictures": ["picture"] if self.config.pictures else [],
+        }
+
     def prepare(self, run: RunFolder) -> ObserveConfig:
         """Load the models once before the workers do, so that what they need is there or missed at once."""
         if self._local.sentences:
@@ -204,7 +211,7 @@ def _distinct(paths: Iterable[Path]) -> list[Image]:
 
 def _encoded(encoder: SentenceEncoder, samples: Sequence[Sample], role: Any) -> Any:
     vectors = encoder.encode([sample.text_of(role) for sample in samples])
-    return np.asarray(vectors, np.float16).reshape(len(samples), -1)
+    return np.asarray(vectors, np.float16)
 
 
 def _embeddings(samples: Sequence[Sample], encoder: SentenceEncoder) -> list[Embedding]:
