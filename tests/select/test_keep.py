@@ -85,7 +85,21 @@ def test_a_share_is_of_the_whole_set(size: int, share: float, method: str) -> No
     if method == "cluster_quota" and all(s.group is None for s in found):
         return
     got = kept(samples, found, 0, vectors, keep={"share": share, **METHODS[method]})
-    assert len(got) == int(share * size + 0.5)
+    assert len(got) == max(1, int(share * size + 0.5))
+
+
+@pytest.mark.parametrize("method", ["farthest", "random", "dic"])
+def test_the_smallest_share_is_one_sample(method: str) -> None:
+    samples, found, vectors = some(30)
+    assert len(kept(samples, found, 0, vectors, keep={"share": 0.001, **METHODS[method]})) == 1
+
+
+def test_a_remark_within_a_balance_names_its_group() -> None:
+    samples = [sample(f"a{i}", "counting") for i in range(8)] + [sample(f"b{i}", "presence") for i in range(8)]
+    vectors = {"response": np.ones((16, 4), np.float32)}
+    got = verdicts(samples, vectors=vectors, keep={"n": 6, "by": "farthest", "balance": {"by": "task"}})
+    assert "; counting: only 1 differ from each other" in got[0].reason
+    assert got[0].reason.endswith("the lowest draws fill up (likewise 1 more group)")
 
 
 def test_fewer_are_kept_only_where_fewer_pass_and_every_one_says_so() -> None:
@@ -205,6 +219,7 @@ def test_gates_do_not_let_nan_pass_as_a_value() -> None:
         ({"n": 5, "by": "weighted"}, "the key is missing"),
         ({"n": 5, "by": "weighted", "weights": {"a": -1}}, "greater than 0"),
         ({"n": 5, "by": "concepts"}, "name `concepts`, a file of words"),
+        ({"n": 5, "balance": {"by": []}}, "at least 1 item"),
         ({"n": 5, "by": "dic", "of": ["a", "b"], "clusters": "c", "farthest": "response"}, "name one of them"),
     ],
 )

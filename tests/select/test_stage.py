@@ -199,7 +199,9 @@ MISTAKES = {
     "keep: {by: random}": "say how many to keep",
     "keep: {n: many}": "keep.n: a whole number is needed",
     "variants: leave_one_out": "leave_one_out: unknown key; did you mean 'leave_one_group_out'?",
-    "variants: {leave_one_group_out: [beauty]}": "variants.leave_one_group_out",
+    "variants: {leave_one_group_out: [beauty]}": "group_out.0: there is no group 'beauty'; Known: ",
+    "variants: {leave_one_group_out: balanse}": "group 'balanse'; did you mean 'balance'?",
+    "gates: {near_duplicate: {max: .nan}}": "gates.near_duplicate.max: it has to be a finite number",
     "variants: leave_one_group_out": "to leave out usability or diversity or complexity or balance changes",
     "variants: {leave_one_group_out: [balance]}": "to leave out balance changes nothing",
     "variants: {also: {Seed_1: {}}, seeds: 1}": "two variants are named 'seed_1'",
@@ -220,3 +222,28 @@ def test_mistakes_in_a_recipe_are_told_before_anything_starts(select: str, tmp_p
 def test_a_choice_by_distance_brings_the_stage_that_observes_along(tmp_path: Path) -> None:
     recipe = parse_recipe(RECIPE + "  keep: {n: 5, by: farthest}\n", base=tmp_path)
     assert "observe" in [stage.name for stage in recipe.stages]
+
+
+@pytest.mark.parametrize(
+    ("observe", "keep", "key"),
+    [
+        ("sentences: none", "by: farthest, of: response", "keep.of: no embeddings"),
+        ("pictures: false", "by: farthest, of: picture", "keep.of: no pictures"),
+        (
+            "sentences: none",
+            "by: dic, of: [near_duplicate, task_balance], farthest: response",
+            "keep.farthest: no em",
+        ),
+    ],
+)
+def test_a_choice_by_distance_of_what_is_not_observed_is_told_before_anything_starts(
+    observe: str, keep: str, key: str, tmp_path: Path
+) -> None:
+    with pytest.raises(VlitError, match=f"select.{key}"):
+        parse_recipe(f"{RECIPE}  keep: {{n: 5, {keep}}}\nobserve: {{{observe}}}\n", base=tmp_path)
+
+
+def test_a_mistake_that_shows_late_names_its_variant(tmp_path: Path) -> None:
+    also = {"best": {"keep": {"n": 4, "by": "weighted", "weights": {"clusters": 1}}}}
+    with pytest.raises(VlitError, match=r"in: select\.variants, best: select\.keep"):
+        selected(tmp_path, variants={"also": also})

@@ -21,8 +21,8 @@ class Gate(Config):
     Quantiles are taken over the samples that have a value, and become plain bounds before any verdict.
     """
 
-    min: float | None = None
-    max: float | None = None
+    min: float | None = pydantic.Field(default=None, allow_inf_nan=False)
+    max: float | None = pydantic.Field(default=None, allow_inf_nan=False)
     min_quantile: float | None = pydantic.Field(default=None, ge=0, le=1)
     max_quantile: float | None = pydantic.Field(default=None, ge=0, le=1)
     missing: Literal["keep", "drop"] = "keep"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -24,7 +24,7 @@ class BalanceConfig(Config):
     """Groups between which the number is shared out before anything is chosen."""
 
     by: tuple[str, ...] = pydantic.Field(
-        ("task",), description="task, source, paradigm, or indicators with groups"
+        ("task",), min_length=1, description="task, source, paradigm, or indicators with groups"
     )
     shares: Shares = pydantic.Field("equal", description="equal as far as groups have enough, or proportional")
 
@@ -49,8 +49,10 @@ class KeepConfig(Config):
         return self
 
     def number(self, size: int) -> int:
-        """How many samples to keep of a set of ``size``."""
-        return self.n if self.n is not None else int((self.share or 0) * size + 0.5)
+        """How many samples to keep of a set of ``size``; a share is one sample at least."""
+        if self.n is not None:
+            return self.n
+        return min(size, max(1, int((self.share or 0) * size + 0.5)))
 
     def asked(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Indicators that it needs, each with its place in the config."""
@@ -146,19 +148,28 @@ def choose_balanced(method: Method[Any], pool: Pool, n: int) -> Choice:
     label = ""
     by_group = np.argsort(groups.codes, kind="stable")
     ends = np.cumsum(np.bincount(groups.codes, minlength=len(quotas)))
-    for end, size, quota in zip(ends, np.diff(ends, prepend=0), quotas.tolist(), strict=True):
+    for name, end, size, quota in zip(
+        groups.names, ends, np.diff(ends, prepend=0), quotas.tolist(), strict=True
+    ):
         places = by_group[end - size : end]
         if 0 < quota < size:
             choice = _exact(method.choose(pool.take(places), quota), quota)
             chosen[places] = choice.chosen
             label = choice.label
-            remarks += [choice.remark] if choice.remark else []
+            remarks += [f"{name}: {choice.remark}"] if choice.remark else []
             if choice.values is not None:
                 values[places] = choice.values
         else:
             chosen[places] = quota > 0
     told = None if np.isnan(values).all() else values
-    return Choice(chosen, groups, told, label, remarks[0] if remarks else "")
+    return Choice(chosen, groups, told, label, _of_groups(remarks))
+
+
+def _of_groups(remarks: Sequence[str]) -> str:
+    """The first remark, and of how many more groups there is one."""
+    more = len(remarks) - 1
+    others = f" (likewise {more:,} more group{'s' * (more > 1)})" if more > 0 else ""
+    return remarks[0] + others if remarks else ""
 
 
 def _exact(choice: Choice, n: int) -> Choice:

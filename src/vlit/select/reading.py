@@ -203,7 +203,7 @@ class RunSource:
             raise VlitError(
                 f"the {space}s were not embedded, so nothing tells how far they are apart",
                 where="select.keep",
-                todo="add `observe:` to the recipe",
+                todo="let the recipe embed texts: `observe: {sentences: static}`",
             )
         found: F32 | None = None
         for path, start, places in self._wanted(self._embeddings, rows):
@@ -214,7 +214,7 @@ class RunSource:
         return np.zeros((len(rows), 0), np.float32) if found is None else found
 
     def _of_pictures(self, rows: Ints) -> F32:
-        uris, vectors = picture_vectors(self._pictures)
+        uris, vectors = picture_vectors(self._pictures, "select.keep")
         found = np.zeros((len(rows), vectors.shape[1]), np.float32)
         known = pa.array(uris, pa.string())
         for path, start, places in self._wanted(self._samples, rows):
@@ -244,8 +244,12 @@ class RunSource:
             begin = end
 
 
-def picture_vectors(parts: Iterable[Path]) -> tuple[list[str], F32]:
+def picture_vectors(parts: Iterable[Path], where: str) -> tuple[list[str], F32]:
     """URIs and vectors of photos: of a vision model where one looked at all, else colours and gradients.
+
+    Args:
+        parts: Of the pictures.
+        where: The key of the recipe that asks for them.
 
     Raises:
         VlitError: When no photo was looked at.
@@ -259,6 +263,7 @@ def picture_vectors(parts: Iterable[Path]) -> tuple[list[str], F32]:
             return there["uri"].to_pylist(), binary_rows(there[name])
     raise VlitError(
         "no photo was looked at, so nothing tells how far they are apart",
+        where=where,
         todo="let the recipe look at photos (`observe: {pictures: true}`), and see whether they can be opened",
     )
 

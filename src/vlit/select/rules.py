@@ -19,7 +19,7 @@ from vlit.run.stage import Config, Setting
 from vlit.select.gates import Gate, first_objection
 from vlit.select.method import KeepConfig, Method, balance_asks, choose_balanced
 from vlit.select.pool import Columns, Pool, Wanted
-from vlit.select.principles import Group
+from vlit.select.principles import GROUPS, Group
 from vlit.select.registry import SELECTORS
 from vlit.select.told import Told, lack, told_of
 
@@ -40,6 +40,19 @@ class VariantsConfig(Config):
         description="so many stratified random draws of the same number, from all samples, without gates",
     )
     also: dict[str, SelectConfig] = pydantic.Field({}, description="selections of your own by name")
+
+    @pydantic.field_validator("leave_one_group_out", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """A list is held against the names alone: a union would also tell that it is neither true nor false."""
+        if isinstance(value, str):
+            value = [value]
+        for place, group in enumerate(value if isinstance(value, list | tuple) else ()):
+            if group not in GROUPS:
+                said = f"there is no group {group!r}; {nearest(str(group), GROUPS)}"
+                found = mistake("unknown_name", said, (place,), group)
+                raise pydantic.ValidationError.from_exception_data("leave_one_group_out", [found])
+        return value
 
     @pydantic.field_validator("also")
     @classmethod
@@ -98,15 +111,14 @@ class SelectConfig(Config):
 
     def implies(self) -> dict[str, dict[str, Any]]:
         """Vectors come from the stage that observes."""
-        spaces = {space for config in self.all() for space in config.spaces()}
-        return {"observe": {}} if spaces else {}
+        return {"observe": {}} if any(True for config in self.all() for _ in config.spaces()) else {}
 
-    def spaces(self) -> Iterator[str]:
-        """What distances are measured of."""
+    def spaces(self) -> Iterator[tuple[str, str]]:
+        """What distances are measured of, each with the key of ``keep`` that says so."""
         for key in ("of", "farthest"):
             space = getattr(self.keep, key, None)
             if space in ("instruction", "response", "picture"):
-                yield space
+                yield space, key
 
     def all(self) -> list[SelectConfig]:
         """This one, and the variants that say more than to leave something out."""

@@ -59,7 +59,7 @@ class _Photos:
 
     def vectors(self, space: Space, rows: Ints) -> F32:
         """See :class:`vlit.select.pool.Source`."""
-        known, vectors = picture_vectors(self._pictures)
+        known, vectors = picture_vectors(self._pictures, "choose")
         at = pc.index_in(pa.chunked_array(self._uris, pa.string()), pa.array(known, pa.string()))
         places = at.fill_null(-1).to_numpy()[rows]
         found = np.zeros((len(rows), vectors.shape[1]), np.float32)

@@ -85,7 +85,13 @@ def _decided(made: Sequence[Plan], columns: Columns, setting: Setting) -> dict[s
     found: dict[str, Rules] = {}
     for plan in made:
         as_many = found[""].kept if plan.as_many else None
-        found[plan.name] = decide(plan.config, columns, setting, plan.salt, as_many)
+        try:
+            found[plan.name] = decide(plan.config, columns, setting, plan.salt, as_many)
+        except VlitError as error:
+            if not plan.name:
+                raise
+            where = f"select.variants, {plan.name}: {error.where}"
+            raise VlitError(error.what, where=where, todo=error.todo) from error
     return found
 
 
@@ -111,8 +117,8 @@ class SelectStage(Stage[SelectConfig]):
         for at, config in [((), self.config), *((("variants", "also", name), c) for name, c in also.items())]:
             yield from (("scores", name, (*at, *place)) for name, place in config.asked())
             yield from (("samples", task, (*at, "caps", task)) for task in config.caps)
-            for space in config.spaces():
-                yield "pictures" if space == "picture" else "embeddings", space, (*at, "keep", "of")
+            for space, key in config.spaces():
+                yield "pictures" if space == "picture" else "embeddings", space, (*at, "keep", key)
 
     def names(self) -> dict[str, list[str]]:
         """The variants."""
