@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.assess.encoders import tiny
@@ -68,6 +68,19 @@ def test_static_vector_is_the_mean_of_the_tokens(encoder):
     found = encoder.encode(["The dog DOG"])[0]
     assert found == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
     assert np.array_equal(found, encoder.encode(["dog the dog"])[0])  # no word order
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(st.sampled_from("the dog.\n\t'[MASK]é犬\u2028\xa0")), max_size=4))
+def test_static_tokens_are_those_of_the_whole_texts(encoder, texts):
+    whole = encoder._tokenizer.encode_batch(texts, add_special_tokens=False)
+    assert list(encoder._tokens(texts)) == [tokens.ids for tokens in whole]
+
+
+def test_static_tokens_when_all_are_forgotten(encoder, monkeypatch):
+    monkeypatch.setattr(static, "_PIECES", 1)
+    monkeypatch.setattr(static, "_TEXTS", 2)
+    check_batches(encoder)
 
 
 def test_what_no_token_stands_for_is_zero(encoder):

@@ -16,8 +16,9 @@ on the length. Limits: English; no word order; a text in a script that the vocab
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 VERSION = 2
 DIM, LEFT_OUT = 256, 2
 _TEXTS = 4096  #: texts that are cut into tokens at once
+_PIECES = 200_000  #: pieces of text whose tokens are remembered, some 50 MB
 
 
 class StaticEncoder(SentenceEncoder):
@@ -50,6 +52,7 @@ class StaticEncoder(SentenceEncoder):
         self._tokenizer = _tokenizer(folder)
         self._table = _cached(folder, self._tokenizer.get_vocab_size())
         self.dim = self._table.shape[1]
+        self._known: dict[str, list[int]] = {}
 
     def describe(self) -> str:
         """Name and parameters."""
@@ -59,11 +62,20 @@ class StaticEncoder(SentenceEncoder):
         """Sums of the tokens' vectors; text by text, which is faster than all at once (the cache holds one)."""
         found = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), _TEXTS):
-            some = list(texts[start : start + _TEXTS])
-            encoded = self._tokenizer.encode_batch_fast(some, add_special_tokens=False)
-            for row, tokens in enumerate(encoded, start):
-                np.add.reduce(self._table.take(tokens.ids, axis=0), axis=0, out=found[row])
+            for row, tokens in enumerate(self._tokens(texts[start : start + _TEXTS]), start):
+                np.add.reduce(self._table.take(tokens, axis=0), axis=0, out=found[row])
         return found
+
+    def _tokens(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Tokens of each text. No token of a BERT holds a space: what stands between spaces is cut once."""
+        texts_in_pieces = [text.replace("\n", " ").split(" ") for text in texts]
+        if len(self._known) > _PIECES:
+            self._known.clear()
+        new = list(set(chain.from_iterable(texts_in_pieces)).difference(self._known))
+        cut = self._tokenizer.encode_batch_fast(new, add_special_tokens=False)
+        self._known.update((piece, tokens.ids) for piece, tokens in zip(new, cut, strict=True))
+        for pieces in texts_in_pieces:
+            yield list(chain.from_iterable(map(self._known.__getitem__, pieces)))
 
 
 def _tokenizer(folder: Path) -> Tokenizer:
