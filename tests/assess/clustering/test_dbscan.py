@@ -20,6 +20,22 @@ DEVICES = ["numpy", "auto"]
 TOY = np.array([[1, 2], [2, 2], [2, 3], [8, 7], [8, 8], [25, 80]])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def frames_of_few_rows_too():
+    """Few rows are compared whole; here they take the way of many."""
+    few, filters.FEW = filters.FEW, 0
+    yield
+    filters.FEW = few
+
+
+def test_few_rows_are_compared_whole_with_the_same_labels(monkeypatch):
+    rows = np.random.default_rng(5).normal(size=(600, 64)).astype(np.float32)
+    turned = dbscan(rows, eps=9.5, min_points=4)
+    monkeypatch.setattr(filters, "FEW", 4096)
+    whole = dbscan(rows, eps=9.5, min_points=4)
+    assert turned.n_clusters > 0 and (turned.labels == whole.labels).all()
+
+
 def reference(vectors, eps, min_points, weights=None):
     """Labels and core points of scikit-learn."""
     model = cluster.DBSCAN(eps=eps, min_samples=min_points, metric="euclidean", algorithm="brute")

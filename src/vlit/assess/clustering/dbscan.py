@@ -87,7 +87,8 @@ def dbscan(
         engine = engine_for(device)
         sample = np.linspace(0, len(points) - 1, min(SAMPLE, len(points))).astype(np.int64)
         group = np.linspace(0, len(sample) - 1, min(GROUP, len(sample))).astype(np.int64)
-        frame = frame_for(given[points.first[sample]], [group], math.sqrt(largest), eps, engine)
+        chosen = given[points.first[sample]]
+        frame = frame_for(chosen, [group], math.sqrt(largest), eps, engine, rows=len(points))
         # rows of like norm side by side: one bound then fits a whole block, and blocks too far apart are left
         # out
         near_norm = np.round(frame.norms(given, points.first), 2)

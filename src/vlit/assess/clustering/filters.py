@@ -9,6 +9,7 @@ error of the sums.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from vlit.assess.clustering.rows import F32, F64, I64, Array, Places, blocks
 
 WIDTHS = (31, 63, 95, 127, 159, 191, 255, 319)  # of heads; one more is the tail, and makes them multiples of 32
 SHORT = 48  # rows of up to so many numbers are taken whole
+FEW = 4096  # of so few rows all products take less time than to find the directions that matter
 SAMPLE = 4096
 PADDING = 512  # rows of zeros behind the last
 TINY = 1e-30  # what vanishes from products of numbers up to 1
@@ -134,7 +136,13 @@ def padded_size(count: int) -> int:
 
 
 def frame_for(
-    sample: Array, groups: list[I64], largest: float, eps: float, engine: Engine, least: int = 0
+    sample: Array,
+    groups: list[I64],
+    largest: float,
+    eps: float,
+    engine: Engine,
+    least: int = 0,
+    rows: int = sys.maxsize,
 ) -> Frame:
     """A frame in which the filter is cheap.
 
@@ -145,6 +153,7 @@ def frame_for(
         eps: Radius, in the scale of the rows.
         engine: Tells what a multiplication costs beside verifying a pair.
         least: How many numbers of a row to keep at least.
+        rows: How many there are of them all.
     """
     wide = sample.astype(np.float64)
     mean = wide.mean(axis=0)
@@ -152,7 +161,7 @@ def frame_for(
     reach = largest + (np.linalg.norm(mean) if centred else 0.0)
     frame = Frame(mean if centred else None, float(1 / reach) if reach > 0 else 1.0, None)
     d = wide.shape[1]
-    if d <= SHORT:
+    if d <= SHORT or rows <= FEW:
         return frame
     moved = frame.moved(sample).astype(np.float64)
     basis = _directions(moved, min(d, WIDTHS[-1]))
