@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlit.language.tokens import sentences, words
+from vlit.language.tokens import sentences, spoken, words
 
 
 def test_words_keep_apostrophes_hyphens_and_numbers_whole():
@@ -37,3 +37,8 @@ def test_sentences_lose_nothing_but_white_space(text):
 def test_words_are_stable_when_joined_again(text):
     once = words(text)
     assert all(once) and [w.lower() for w in once] == once
+
+
+@given(st.text(st.sampled_from("aB3_é犬’'-–.,:;!? \n(\"…%")))
+def test_what_is_spoken_is_all_but_the_marks(text):
+    assert spoken(text) == [w for w in words(text) if w[0].isalnum()]

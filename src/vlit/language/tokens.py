@@ -14,10 +14,14 @@ from __future__ import annotations
 import re
 
 _WORD = r"[^\W_]+(?:['-][^\W_]+)*"
-_TOKEN = re.compile(
+_SPOKEN = (
     r"[a-z]+(?![\w'-])"  # most words, and no more than a short cut to the word below
     r"|\d+(?:[.,:]\d+)*(?![^\W_])"
     rf"|{_WORD}"
+)
+_WITHOUT_MARKS = re.compile(_SPOKEN)
+_TOKEN = re.compile(
+    rf"{_SPOKEN}"
     r"|[,;:()\[\]\"%&/…–—]|\.+|!+|\?+|-+"
 )
 _PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
@@ -32,7 +36,16 @@ _LONGEST = len("approx.")
 
 def words(text: str) -> list[str]:
     """Tokens of a text, in order; empty for a text without any."""
-    return _TOKEN.findall((text if text.isascii() else text.translate(_PLAIN)).lower())
+    return _TOKEN.findall(_plain(text))
+
+
+def spoken(text: str) -> list[str]:
+    """Tokens of a text without the marks."""
+    return _WITHOUT_MARKS.findall(_plain(text))
+
+
+def _plain(text: str) -> str:
+    return (text if text.isascii() else text.translate(_PLAIN)).lower()
 
 
 def sentences(text: str) -> list[str]:

@@ -33,7 +33,7 @@ from vlit.assess.seen import Part, Seen
 from vlit.data.sample import Sample
 from vlit.data.score import Score
 from vlit.data.seeds import draw, hash64
-from vlit.language.tokens import words
+from vlit.language.tokens import spoken
 from vlit.run.stage import Config
 
 U64: TypeAlias = npt.NDArray[np.uint64]
@@ -41,6 +41,7 @@ U32: TypeAlias = npt.NDArray[np.uint32]
 
 BANDS = 16
 _VALUES, _NEIGHBOURS, _BATCH = 64, 4, 2048
+_REMEMBERED = 100_000  # words, some 12 MB
 _ROWS = _VALUES // BANDS
 _MERSENNE = np.uint64((1 << 61) - 1)
 
@@ -89,6 +90,20 @@ class NearDuplicate(Indicator[NearDuplicateConfig]):
                 yield self.of(sample, 0.0)
 
 
+class _Hashes(dict[str, int]):
+    """32 bits for each word; those of common words are remembered."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[word] = found = zlib.crc32(word.encode())
+        return found
+
+    def of(self, tokens: Sequence[str]) -> array[int]:
+        """The hashes of some words, in their order."""
+        return array("I", map(self.__getitem__, tokens))
+
+
 class _Pass:
     """Signatures of distinct responses in the order of their first appearance."""
 
@@ -99,6 +114,7 @@ class _Pass:
         self._repeated: set[int] = set()
         self._waiting: list[array[int]] = []
         self._signatures: list[U32] = []
+        self._hashes = _Hashes()
 
     def add(self, sample: Sample) -> None:
         tokens = response_words(sample)
@@ -110,7 +126,7 @@ class _Pass:
             return
         self._index[key] = len(self._ids)
         self._ids.append(sample.id)
-        self._waiting.append(array("I", [zlib.crc32(w.encode()) for w in tokens]))
+        self._waiting.append(self._hashes.of(tokens))
         if len(self._waiting) == _BATCH:
             self._flush()
 
@@ -143,7 +159,7 @@ class _Pass:
 
 def response_words(sample: Sample) -> list[str]:
     """Words and numbers of all responses, without marks."""
-    return [w for w in words(sample.text_of("assistant")) if w[0].isalnum()]
+    return spoken(sample.text_of("assistant"))
 
 
 def text_hash(tokens: Sequence[str]) -> int:
