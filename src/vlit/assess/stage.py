@@ -221,11 +221,12 @@ class AssessStage(Stage[AssessConfig]):
 
 
 def _summary(indicator: AnyIndicator, run: RunFolder, state: Any) -> SetScore | None:
-    """One number of an indicator; where it is the plain mean, no row becomes an object."""
-    tables = (pq.read_table(path, filters=[("indicator", "==", indicator.name)]) for path in run.scores.parts())
-    if type(indicator).summarise is not Indicator.summarise:
-        rows = (row for table in tables for row in from_table(table, Score))
-        return indicator.summarise(rows, state)
-    if indicator.scope == "set":
+    """One number of an indicator; where it is the plain mean, only the values are read."""
+    plain = type(indicator).summarise is Indicator.summarise
+    if plain and indicator.scope == "set":
         return None
-    return indicator.mean(value for table in tables for value in table["value"].to_pylist())
+    own, columns = [("indicator", "==", indicator.name)], ["value"] if plain else None
+    tables = (pq.read_table(path, columns=columns, filters=own) for path in run.scores.parts())
+    if plain:
+        return indicator.mean(value for table in tables for value in table["value"].to_pylist())
+    return indicator.summarise((row for table in tables for row in from_table(table, Score)), state)
