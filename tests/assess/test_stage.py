@@ -68,7 +68,9 @@ def test_scores_come_by_sample_then_indicator():
     assert [s.indicator for s in sets] == ["grounded_correctness", "task_balance"]
 
 
-def test_stage_says_the_same_as_the_function_in_memory(tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stage_says_the_same_as_the_function_in_memory(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr("vlit.assess.stage._WORTH_TWO", 1)
     run = written(tmp_path)
     names = {n: None for n in embedded() if "pictures" not in INDICATORS.load(n).needs}
     looking = ObserveStage(ObserveConfig(pictures=False), Setting(seed=0, base=tmp_path))
@@ -77,6 +79,7 @@ def test_stage_says_the_same_as_the_function_in_memory(tmp_path):
         rows = looking.work(shard, found).tables["embeddings"]
         write_part(part_path(run.folder("embeddings"), shard.key, PRINT), to_table(rows, type(rows[0])))
     step = stage(tmp_path, **names)
+    step.workers = workers
     context, scores = step.prepare(run), []
     for shard in step.shards(run):
         rows = step.work(shard, context).tables["scores"]

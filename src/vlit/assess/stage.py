@@ -20,10 +20,16 @@ from vlit.data.sample import Sample
 from vlit.data.schema import from_table
 from vlit.data.score import Score, SetScore
 from vlit.data.store import part_key
+from vlit.run.executor import run_jobs
 from vlit.run.folder import RunFolder
 from vlit.run.named import check_named
 from vlit.run.progress import Progress
 from vlit.run.stage import Config, Output, Setting, Shard, Stage
+
+#: What the stage before this one saw.
+_OBSERVED = frozenset({"sentences", "pictures"})
+#: Samples from which on a second process pays: it has to start.
+_WORTH_TWO = 20_000
 
 
 class AssessConfig(Config):
@@ -63,6 +69,27 @@ def fit(indicators: Sequence[AnyIndicator], samples: Iterable[Sample], seen: See
             for add in adds:
                 add(sample)
     return {name: p.state(seen) for name, p in passes.items()}
+
+
+def fit_run(indicators: Sequence[AnyIndicator], run: RunFolder, workers: int) -> dict[str, Any]:
+    """The same for the samples of a run, where that pays in two processes.
+
+    One serves the indicators that look at vectors and photos, which take their time when all samples were seen;
+    the other those that read texts, which take theirs sample by sample.
+    """
+    looking = [i for i in indicators if _OBSERVED & set(i.needs)]
+    reading = [i for i in indicators if i not in looking]
+    together = workers == 1 or not looking or not reading or len(run.samples) < _WORTH_TWO
+    jobs = [list(indicators)] if together else [looking, reading]
+    found: dict[str, Any] = {}
+    for states in run_jobs(_fitted, run.path, jobs, len(jobs)):
+        found |= states
+    return found
+
+
+def _fitted(path: Path, indicators: list[AnyIndicator]) -> dict[str, Any]:
+    run = RunFolder(path)
+    return fit(indicators, run.samples, whole(run))
 
 
 def score_part(indicators: Sequence[AnyIndicator], part: Part, states: Mapping[str, Any]) -> list[Score]:
@@ -145,7 +172,7 @@ class AssessStage(Stage[AssessConfig]):
     def prepare(self, run: RunFolder) -> Context:
         """States of the indicators, and which scenes and photos lie in which part."""
         photos = [path for path in run.pictures.parts() if part_key(path).startswith(PHOTOS)]
-        states = self._states = fit(self.indicators, run.samples, whole(run))
+        states = self._states = fit_run(self.indicators, run, self.workers)
         journal = self._journal(run) if "teacher" in self.needs else None
         return Context(
             states,

@@ -159,6 +159,7 @@ def _run_stage(
     progress.started(stage.name)
     unfinish(stage, recipe, run, step.fingerprint)
     remove_stale(stage, run, step.fingerprint)
+    stage.workers = stage.processes(workers)
     context = stage.prepare(run)
     stage.ask(run, context, progress)
     shards = stage.shards(run)
@@ -172,7 +173,7 @@ def _run_stage(
                 yield shard
 
     shared = (stage, context, run.path, step.fingerprint)
-    for result in run_jobs(_work, shared, missing(), stage.processes(workers)):
+    for result in run_jobs(_work, shared, missing(), stage.workers):
         progress.advanced()
         log.event("shard done", stage=stage.name, shard=result.key, rows=result.rows,
                   quarantined=result.quarantined, seconds=round(result.seconds, 3))  # fmt: skip

@@ -83,6 +83,7 @@ class Stage(ABC, Generic[C]):
     writes: ClassVar[tuple[str, ...]] = ()  #: tables it makes; the last one gets a part for every shard
     code: ClassVar[tuple[str, ...]] = ()  #: packages whose source is the stage's version
     Config: ClassVar[type[Config]]
+    workers: int = 1  #: processes that it may use; set by the engine before ``prepare``
 
     def __init__(self, config: C, setting: Setting) -> None:
         self.config, self.setting = config, setting
