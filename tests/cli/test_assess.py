@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_cli import vlit
-from vlit.assess.compare import compare
+from vlit.assess.compare import _names, compare
+from vlit.cli.assess import _photos_lie_in
 from vlit.data.errors import VlitError
 from vlit.report.compare import published, table_rows
 from vlit.run.folder import RunFolder
@@ -83,3 +84,29 @@ def test_a_path_that_is_no_set_is_told(tmp_path: Path) -> None:
     assert done.returncode == 1 and "layout of this file is not known" in done.stderr
     done = vlit("assess", "y.json", cwd=tmp_path)
     assert done.returncode == 1 and "there is no run in this folder, and no such file" in done.stderr
+
+
+def test_sets_of_one_name_have_runs_of_their_own(tmp_path: Path) -> None:
+    for folder, n in (("a", 12), ("b", 8)):
+        (tmp_path / folder).mkdir()
+        a_set(tmp_path / folder / "set.json", n)
+    for _ in range(2):  # the second time finds its own runs again
+        done = vlit("compare", "a/set.json", "b/set.json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["b-set", "set"]
+    assert "have 12 and 8 samples" in (tmp_path / "compare.html").read_text()
+
+
+def test_runs_of_one_name_are_told_apart() -> None:
+    assert _names([Path("/x/runs/a"), Path("/y/runs/a"), Path("/y/runs/a")]) == (
+        "x/runs/a",
+        "y/runs/a",
+        "y/runs/a",
+    )
+    assert _names([Path("/x/a"), Path("/x/b")]) == ("a", "b")
+
+
+def test_one_missing_photo_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "3.jpg").touch()
+    assert _photos_lie_in(tmp_path, a_set(tmp_path / "set.json", 5), "llava")
+    assert not _photos_lie_in(tmp_path / "photos", tmp_path / "set.json", "llava")

@@ -88,6 +88,7 @@ def compare(
         VlitError: For a run without scores, and for ``n`` above the size of a set.
     """
     sizes = [_size(run) for run in runs]
+    names = _names([run.path.resolve() for run in runs])
     taken = min([*sizes, AT]) if n is None else n
     for run, size in zip(runs, sizes, strict=True):
         if size < taken:
@@ -108,9 +109,7 @@ def compare(
         for name, kind in kinds.items()
     ]
     lines.sort(key=lambda line: (_ORDER[line.principle], line.indicator))
-    return Comparison(
-        tuple(run.path.name for run in runs), tuple(sizes), taken, tuple(lines), tuple(_notes(runs))
-    )
+    return Comparison(names, tuple(sizes), taken, tuple(lines), tuple(_notes(names, runs)))
 
 
 _ABSENT = Cell(None, 0, why="not measured in this run")
@@ -123,8 +122,18 @@ def _size(run: RunFolder) -> int:
     return len(run.samples)
 
 
-def _notes(runs: Sequence[RunFolder]) -> Iterator[str]:
-    encoders = {run.path.name: _encoder(run) for run in runs}
+def _names(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Names of the folders, with as many of the folders above them as tell them apart."""
+    deepest = max((len(path.parts) for path in paths), default=0)
+    for depth in range(1, deepest):
+        names = tuple("/".join(path.parts[-depth:]) for path in paths)
+        if len(set(names)) == len(set(paths)):
+            return names
+    return tuple(map(str, paths))
+
+
+def _notes(names: Sequence[str], runs: Sequence[RunFolder]) -> Iterator[str]:
+    encoders = {name: _encoder(run) for name, run in zip(names, runs, strict=True)}
     if len(set(encoders.values())) > 1:
         told = "; ".join(f"{name}: {encoder or 'none'}" for name, encoder in encoders.items())
         yield f"texts were embedded in different ways, so that diversity does not compare ({told})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from vlit.cli.common import console, run_recipe, run_stage, runs_option, set_opt
 from vlit.cli.principles import show_principles
 from vlit.data.errors import VlitError
 from vlit.run.folder import RunFolder
-from vlit.run.recipe import Recipe, parse_recipe
+from vlit.run.recipe import Recipe, kept_recipe, parse_recipe
 from vlit.run.recipe_text import dump
+
+#: Photos that are looked for to tell whether the photos of a set are at hand: a few may be missing.
+_LOOKED_FOR = 100
 
 
 @click.command(epilog="Example: vlit assess llava_instruct_150k.json --images coco/train2017")
@@ -48,7 +52,7 @@ def command(
     if is_run(what):
         run = run_stage("assess", what, overrides, workers)
     else:
-        recipe = set_recipe(what, images, annotations, layout, name, overrides)
+        recipe = set_recipe(what, runs, images, annotations, layout, name, overrides)
         run = run_recipe(recipe, runs / recipe.name, workers)
     show_principles(run)
 
@@ -60,13 +64,16 @@ def is_run(path: Path) -> bool:
 
 def set_recipe(
     path: Path,
-    images: Path | None,
-    annotations: Path | None,
-    layout: str | None,
-    name: str | None,
+    runs: Path,
+    images: Path | None = None,
+    annotations: Path | None = None,
+    layout: str | None = None,
+    name: str | None = None,
     overrides: tuple[str, ...] = (),
 ) -> Recipe:
     """The recipe that reads a set, assesses it and writes the report.
+
+    Without a name it has that of the file, with the folders above it where another set has a run of that name.
 
     Raises:
         VlitError: When the path is neither a set nor a run, or its layout is not known.
@@ -85,23 +92,40 @@ def set_recipe(
             f"[dim]no photos under {short_path(root)}: texts alone are judged; give --images FOLDER[/]"
         )
     load = {"format": layout or found, "path": str(file.resolve()), "image_root": str(root.resolve())}
-    values: dict[str, Any] = {"name": name or _name(file)}
+    values: dict[str, Any] = {"name": name or _free_name(file, runs)}
     if annotations is not None:
         values["collect"] = {"sources": [{"kind": "auto", "path": str(annotations.resolve())}]}
     values |= {"load": {**load, "images": "check" if look else "skip"}, "assess": None, "report": None}
     return parse_recipe(dump(values), base=Path.cwd(), where=str(path), overrides=overrides)
 
 
-def _name(file: Path) -> str:
-    return re.sub(r"[^\w.-]+", "-", file.stem).strip("-.") or "set"
+def _free_name(file: Path, runs: Path) -> str:
+    name, *folders = (re.sub(r"[^\w.-]+", "-", part).strip("-.") for part in _up_from(file))
+    name = name or "set"
+    for folder in folders:
+        if not is_run(runs / name) or _loaded(runs / name) == file.resolve():
+            break
+        name = f"{folder}-{name}"
+    return name
+
+
+def _up_from(file: Path) -> list[str]:
+    *folders, _ = file.resolve().parts[1:]
+    return [file.stem, *reversed(folders)]
+
+
+def _loaded(run: Path) -> Path | None:
+    """The file that a run was loaded from."""
+    values, base = kept_recipe(RunFolder(run))
+    load = values.get("load")
+    return (base / load["path"]).resolve() if isinstance(load, dict) and "path" in load else None
 
 
 def _photos_lie_in(root: Path, file: Path, layout: str) -> bool:
-    """Whether the first image that the set names is there."""
+    """Whether one of the first photos that the set names is there."""
     from vlit.data.sample import Sample
     from vlit.formats.registry import FORMATS
 
-    for found in FORMATS.load(layout).read(file, str(root.resolve()), open_images=False):
-        if isinstance(found, Sample) and found.images:
-            return Path(found.images[0].uri).exists()
-    return False
+    records = FORMATS.load(layout).read(file, str(root.resolve()), open_images=False)
+    images = (i for found in records if isinstance(found, Sample) for i in found.images)
+    return any(Path(image.uri).exists() for image in islice(images, _LOOKED_FOR))

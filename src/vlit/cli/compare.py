@@ -49,5 +49,5 @@ def _assessed(path: Path, runs: Path, workers: int | None) -> RunFolder:
     if is_run(path):
         run = RunFolder(path)
         return run if run.scores.parts() else run_stage("assess", path, (), workers)
-    recipe = set_recipe(path, None, None, None, None)
+    recipe = set_recipe(path, runs)
     return run_recipe(recipe, runs / recipe.name, workers, until="assess")
