@@ -63,6 +63,11 @@ def test_recognises_what_it_can_read(tmp_path):
     assert named('{"messages": []}\n', "set.jsonl") == "chat"
     with pytest.raises(VlitError, match="layout of this file is not known"):
         named("[1, 2]")
+    with pytest.raises(VlitError, match="not known; it begins with the keys image, bbox"):
+        named('{"image": "1.jpg", "bbox": [1]}')
+    for empty in ("", "[]", " \n"):
+        with pytest.raises(VlitError, match="the file holds no record"):
+            named(empty)
     with pytest.raises(VlitError, match=r"found: set\.json, set\.jsonl"):
         recognise(tmp_path)
 

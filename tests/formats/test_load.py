@@ -72,3 +72,10 @@ def test_a_photo_that_came_later_is_seen(tmp_path: Path, demo: Path) -> None:
     (tmp_path / "late.jpg").write_bytes((demo / "images" / "000000078499.jpg").read_bytes())
     execute(recipe, run, workers=1)
     assert (len(run.samples), len(run.quarantine)) == (2, 0)
+
+
+def test_repairs_are_no_reason_for_a_set_without_samples(tmp_path: Path) -> None:
+    (tmp_path / "set.json").write_bytes(orjson.dumps([{"id": i, "conversations": []} for i in range(3)]))
+    recipe = parse_recipe("name: set\nload: {path: set.json}", base=tmp_path)
+    with pytest.raises(VlitError, match=r"none of the 3 records can be used: 0 .*: there are no turns"):
+        execute(recipe, RunFolder(tmp_path / "run"), workers=1)

@@ -90,10 +90,12 @@ class LoadStage(Stage[LoadConfig]):
     def finish(self, run: RunFolder) -> Output:
         """Stop where no sample came of it, and say why."""
         if not len(run.samples):
-            lost = [q for q in run.quarantine if q.stage == self.name]
-            why = f": {lost[0].record}: {lost[0].field}: {lost[0].reason}" if lost else ", it is empty"
+            lost = [q for q in run.quarantine if q.stage == self.name and q.action == "dropped"]
+            if not lost:
+                raise VlitError("the file holds no record", where=self._path, todo="correct load.path")
+            why = ": ".join(filter(None, (lost[0].record, lost[0].field, lost[0].reason)))
             raise VlitError(
-                f"none of the {len(lost):,} records can be used{why}",
+                f"none of the {len(lost):,} records can be used: {why}",
                 where=self._path,
                 todo="correct load.path or load.image_root; `load.images: skip` measures texts without images",
             )

@@ -157,7 +157,7 @@ class MixStage(Stage[MixConfig]):
                     where="mix.sets",
                     todo="raise a weight, or give a set a floor",
                 )
-            rows = [row for row in run.quarantine if row.stage == self.name]
+            rows = [row for row in run.quarantine if row.stage == self.name and row.action == "dropped"]
             why = f": {commonest(rows)}" if rows else ", the sets are empty"
             raise VlitError(
                 f"none of the {len(rows):,} records can be used{why}",

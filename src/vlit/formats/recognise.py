@@ -10,6 +10,9 @@ from vlit.formats.registry import FORMATS
 
 _HEAD = 65_536
 _SUFFIXES = (".json", ".jsonl")
+#: Characters at the beginning of a strange file whose keys are told.
+_SHOWN = 1_000
+_KEY = re.compile(r'"(\w{1,40})"\s*:')
 _TURNS = re.compile(r'"(messages|conversations|output|answer|response|caption)"\s*:')
 
 
@@ -30,7 +33,10 @@ def recognise(path: Path) -> tuple[Path, str]:
         raise VlitError(
             f"cannot read this: {error.strerror}", where=str(path), todo="correct the path"
         ) from error
-    return file, _format(file, head.lstrip())
+    head = head.lstrip()
+    if head in ("", "[]", "{}"):
+        raise VlitError("the file holds no record", where=str(file), todo="export or download it again")
+    return file, _format(file, head)
 
 
 def _only_file(folder: Path) -> Path:
@@ -54,8 +60,9 @@ def _format(file: Path, head: str) -> str:
         return "llava"
     if head.startswith(("[", "{")) and _TURNS.search(head):
         return "chat"
+    keys = ", ".join(dict.fromkeys(_KEY.findall(head[:_SHOWN])))
     raise VlitError(
-        "the layout of this file is not known",
+        "the layout of this file is not known" + (f"; it begins with the keys {keys}" if keys else ""),
         where=str(file),
         todo=f"name its format with --format ({', '.join(FORMATS.names())}), or write it as LLaVA JSON",
     )
