@@ -149,7 +149,8 @@ def opened(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PILImage.Image:
             warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)  # our own limit follows
             picture = PILImage.open(io.BytesIO(data))
     except UnidentifiedImageError:
-        raise ImageProblem(f"not an image: the file starts with {data[:16]!r}") from None
+        seen = f"starts with {data[:16]!r}" if data else "is empty"
+        raise ImageProblem(f"not an image: the file {seen}") from None
     except PILImage.DecompressionBombError as error:
         raise ImageProblem(f"decompression bomb: {error}") from None
     except _BROKEN as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Literal
 
 from vlit.data.scene import Row
@@ -64,9 +65,22 @@ def commonest(rows: Iterable[Quarantined], limit: int = 3) -> str:
 
 
 def commonest_reason(scores: Iterable[Score]) -> str:
-    """The most frequent reason of the scores that have no value, without what differs from sample to sample."""
-    counts = Counter((s.reason or "").rpartition(": ")[2] for s in scores if s.value is None)
+    """The most frequent reason of the scores that have no value, as it is said of the whole set."""
+    return commonest_of(Counter(s.reason or "" for s in scores if s.value is None))
+
+
+def commonest_of(reasons: Mapping[str, int]) -> str:
+    """The most frequent of reasons that are told with their numbers, as it is said of the whole set."""
+    counts: Counter[str] = Counter()
+    for reason, n in reasons.items():
+        counts[_of_any_photo(reason)] += n
     return min(counts, key=lambda reason: (-counts[reason], reason)) if counts else ""
+
+
+def _of_any_photo(reason: str) -> str:
+    """The reason without the photo that it names, ``/photos/1.jpg: the file is missing``."""
+    file, _, problem = reason.partition(": ")
+    return f"no photo can be used: {problem}" if problem and ("/" in file or Path(file).suffix) else reason
 
 
 def shown(value: object, limit: int = 120) -> str:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from vlit.assess.indicator import Principle
 from vlit.assess.registry import INDICATORS
+from vlit.data.score import commonest_of
 from vlit.report.distributions import SetRow, set_rows
 from vlit.run.folder import RunFolder
 
@@ -44,7 +45,8 @@ class PrincipleRow:
         """Why there is no number at all."""
         if self.numbers:
             return ""
-        return next((j.why for j in self.judged if j.why), "no indicator of it was run")
+        named_so = sorted(self.judged, key=lambda j: j.indicator != self.name.replace(" ", "_"))
+        return next((j.why for j in named_so if j.why), "no indicator of it was run")
 
 
 def principles(run: RunFolder) -> list[PrincipleRow]:
@@ -65,10 +67,10 @@ def _judged(run: RunFolder) -> Iterator[Judged]:
 
 
 def _why(run: RunFolder, indicator: str) -> str:
-    """The most frequent reason of its samples, without what differs from one to the next."""
+    """The most frequent reason of its samples."""
     counts: Counter[str] = Counter()
     for path in run.scores.parts():
         table = pq.read_table(path, columns=["reason"], filters=[("indicator", "==", indicator)])
         for item in pc.value_counts(table["reason"]).to_pylist():
-            counts[(item["values"] or "").rpartition(": ")[2]] += item["counts"]
-    return min(counts, key=lambda reason: (-counts[reason], reason)) if counts else ""
+            counts[item["values"] or ""] += item["counts"]
+    return commonest_of(counts)
