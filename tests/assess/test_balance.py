@@ -36,3 +36,11 @@ def test_companions_stay_in_their_ranges(counts):
     value, detail = spread(counts)
     assert value >= 0 and detail["largest_to_smallest"] >= 1
     assert -1e-9 <= detail["gini"] < 1 and -1e-9 <= detail["normalised_entropy"] <= 1 + 1e-9
+
+
+def test_samples_that_say_no_task_are_not_in_balance():
+    indicator = TaskBalance(NoConfig())
+    found = indicator.summarise(
+        list(indicator.score(Part([sample("q", "a", id=str(i), task="unknown") for i in range(3)]), None))
+    )
+    assert found.value is None and json.loads(found.detail)["why"] == "no sample says which task it is of"

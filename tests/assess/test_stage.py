@@ -128,3 +128,8 @@ def test_embedded_stands_for_all_that_run_everywhere():
     made = make({"embedded": None, "near_duplicate": {"min_words": 12}})
     assert next(i for i in made if i.name == "near_duplicate").config.min_words == 12
     assert AssessConfig(indicators={"embedded": None}).indicators == {"embedded": None}
+
+
+def test_no_samples_give_no_number() -> None:
+    scores, of_set = assess([])
+    assert scores == [] and {(score.value, score.n) for score in of_set} == {(None, 0)}

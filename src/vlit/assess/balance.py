@@ -23,6 +23,9 @@ from vlit.assess.indicator import Indicator, Need, NoConfig, Scope
 from vlit.assess.seen import Part
 from vlit.data.score import Score, SetScore
 
+#: Task of a sample that says none.
+_UNDECLARED = "unknown"
+
 
 class TaskBalance(Indicator[NoConfig]):
     """Variance of the tasks' percentage shares: 0 where all tasks are equally frequent."""
@@ -41,6 +44,8 @@ class TaskBalance(Indicator[NoConfig]):
     def summarise(self, scores: Iterable[Score], state: Any = None) -> SetScore | None:
         """Spread of the samples over the groups."""
         counts = Counter(s.group for s in scores if s.group is not None)
+        if set(counts) == {_UNDECLARED}:
+            return self.of_set(None, 0, why="no sample says which task it is of")
         n = counts.total()
         value, detail = spread({str(k): v for k, v in counts.items()})
         return self.of_set(value, n, **detail)

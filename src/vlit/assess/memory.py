@@ -59,7 +59,7 @@ def assess(
             indicator.teacher = teacher
     known = {s.id: s for s in scenes}
     seen = observe(samples, observing or _observing(needs), known.values())
-    parts = list(_parts(samples, known, seen, needs, journal))
+    parts = list(_parts(samples, known, seen, needs))
     states = fit(chosen, samples, seen)
     if teacher is not None and journal is not None:
         _ask(chosen, parts, states, teacher, journal)
@@ -73,7 +73,7 @@ def _observing(needs: set[str]) -> ObserveConfig:
 
 
 def _parts(
-    samples: Sequence[Sample], scenes: Mapping[str, Scene], seen: Seen, needs: set[str], journal: Path | None
+    samples: Sequence[Sample], scenes: Mapping[str, Scene], seen: Seen, needs: set[str]
 ) -> Iterator[Part]:
     for start in range(0, len(samples), _PART):
         piece = samples[start : start + _PART]

@@ -66,7 +66,7 @@ def test_without_annotations_there_is_a_reason() -> None:
     found = run(("unknown",), ("elsewhere",), ())
     assert [s.value for s in found] == [None, None, None]
     assert found[0].reason == "its image has no annotated objects"
-    assert found[1].reason == found[2].reason == "there are no annotations for it"
+    assert found[1].reason == found[2].reason == "no annotations are known for its image"
     assert (of_set(found).value, of_set(found).n) == (None, 0)
 
 

@@ -252,3 +252,10 @@ def test_balance_of_the_tasks_that_are_found():
     assert {s.indicator for s in scores} == {"task_balance_found"}
     assert (whole.value, whole.n, whole.indicator) == (625.0, 4, "task_balance_found")  # 75 % and 25 %
     assert json.loads(whole.detail)["counts"] == {"counting": 3, "position": 1}
+
+
+@pytest.mark.parametrize("kind", [TaskDiversity, TaskBalanceFound])
+def test_instructions_that_no_rule_can_read_give_no_number(kind):
+    scores, whole = diversity(["图里有什么。", "沙发上的狗。"], indicator=kind)
+    assert {s.group for s in scores} == {"other"}
+    assert (whole.value, whole.n) == (None, 0) and "the rules are English" in json.loads(whole.detail)["why"]

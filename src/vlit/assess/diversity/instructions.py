@@ -98,6 +98,8 @@ class InstructionDiversity(Indicator[InstructionDiversityConfig]):
         tasks.sort(key=lambda item: (-item[1].instructions, item[0]))
         counts = {p: [getattr(f, p) for _, f in tasks] for p in ("louvain", "components")}
         total, at = sum(1 for _ in scores), self.config.at
+        if tasks and not any(figures.pairs for _, figures in tasks):
+            return self.of_set(None, 0, why="no instruction has two content words that stand together")
         return self.of_set(
             _mean(counts[self.config.communities]),
             min(total, at or total),

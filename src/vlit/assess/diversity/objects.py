@@ -41,7 +41,9 @@ class ObjectDiversity(Indicator[NoConfig]):
             scenes = [part.scenes[id] for id in sample.provenance.scenes if id in part.scenes]
             known = [scene for scene in scenes if scene.objects or scene.searched]
             if not known:
-                why = "its image has no annotated objects" if scenes else "there are no annotations for it"
+                why = (
+                    "its image has no annotated objects" if scenes else "no annotations are known for its image"
+                )
                 yield self.of(sample, None, why)
                 continue
             counts = {scene.id: counted(scene) for scene in known}

@@ -48,6 +48,7 @@ from vlit.run.stage import Config
 F32: TypeAlias = npt.NDArray[np.float32]
 
 _OWN = 20  #: instructions from which a task is learned
+_NONE_TOLD = "no instruction could be told to pose a task; the rules are English"
 _RIDGE = 10.0  #: keeps the weights of the classifier small
 
 
@@ -113,6 +114,8 @@ class TaskDiversity(Indicator[TaskDiversityConfig]):
         if not counts:
             return self.of_set(None, 0, why="no sample has an instruction")
         figures = state.figures
+        if not figures["found"]:
+            return self.of_set(None, 0, why=_NONE_TOLD, **figures)
         return self.of_set(float(len(figures["found"])), counts.total(), **figures, **self.spread(counts)[1])
 
     @staticmethod
@@ -136,6 +139,8 @@ class TaskBalanceFound(TaskDiversity):
         if not counts:
             return self.of_set(None, 0, why="no sample has an instruction")
         value, detail = self.spread(counts)
+        if value is None:
+            return self.of_set(None, 0, why=_NONE_TOLD, **state.figures)
         return self.of_set(value, counts.total(), **state.figures, **detail)
 
 
