@@ -150,6 +150,21 @@ def test_show_wraps_texts_under_themselves(tmp_path: Path) -> None:
     assert max(map(len, shown[first : first + 6])) <= 80
 
 
+def test_show_tells_the_group_that_a_sample_was_put_into(tmp_path: Path) -> None:
+    from vlit.data.sample import Sample, Turn
+    from vlit.data.schema import to_table
+    from vlit.data.score import Score
+    from vlit.data.store import part_path, write_part
+
+    run = RunFolder(tmp_path / "run")
+    sample = Sample(id="a", turns=(Turn(role="user", text="What?"), Turn(role="assistant", text="So.")))
+    score = Score(sample="a", indicator="task_tags", value=0.5, group="counting")
+    for table, row in (("samples", sample), ("scores", score)):
+        write_part(part_path(run.folder(table), "0", "0" * 64), to_table([row], type(row)))
+    run.recipe.write_text("name: run\n")
+    assert "task_tags 0.500 group counting" in vlit("show", "a", "--run", str(run.path)).stdout
+
+
 def test_dry_run_starts_nothing(tmp_path: Path, demo: Path) -> None:
     done = vlit("run", str(demo / "recipe.yaml"), "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -98,7 +98,8 @@ def _show_scores(sample: Sample, folder: RunFolder) -> None:
         table.add_column(**column)
     for number, score in enumerate(folder.scores.find(sample=sample.id)):
         value = "-" if score.value is None else f"{score.value:.3f}"
-        table.add_row("scores" if number == 0 else "", score.indicator, value, escape(score.reason or ""))
+        told = "; ".join(filter(None, [score.group and f"group {score.group}", score.reason]))
+        table.add_row("scores" if number == 0 else "", score.indicator, value, escape(told))
     if table.row_count:
         console.print(table, soft_wrap=False)
 

@@ -39,8 +39,8 @@ def ask(teacher: TeacherConfig, exchanges: Exchanges, folder: Path, progress: Pr
         within = asyncio.run(by(teacher, exchanges, journal, progress))
     if not within:
         progress.warned(
-            "the budget of the teacher is spent; what was not asked is quarantined. "
-            "Raise teacher.budget and run again to go on"
+            "the budget of the teacher is spent; what was not asked is missing, and the quarantine or the scores "
+            "say so. Raise teacher.budget and run again to go on"
         )
 
 
