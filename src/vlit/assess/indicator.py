@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 
 import orjson
 
+from vlit.assess.encoders.located import located
 from vlit.assess.seen import Part, Seen
 from vlit.data.sample import Sample
 from vlit.data.score import Score, SetScore
@@ -90,6 +91,11 @@ class Indicator(ABC, Generic[C]):
     def outside(self) -> Iterator[str]:
         """Fingerprints of files that it reads (``vlit.run.inputs``); part of the stage's fingerprint."""
         return iter(())
+
+    def loads(self) -> Iterator[str]:
+        """Hub ids or folders of the models that it loads: by default what its config calls ``model``."""
+        if self.models and (name := getattr(self.config, "model", None)):
+            yield located(name, self.base)
 
     @property
     def rounds(self) -> int:

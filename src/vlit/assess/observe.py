@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pydantic
 
+from vlit.assess.encoders.located import check_reachable, folder_lines, located
 from vlit.assess.seen import Pictures, Seen, Sentences
 from vlit.data.embedding import Embedding
 from vlit.data.picture import Picture, packed
@@ -86,10 +87,14 @@ class ObserveStage(Stage[ObserveConfig]):
     Config = ObserveConfig
 
     def outside(self) -> Iterator[str]:
-        """Names and sizes of the files of models that lie in a folder."""
-        for name in (self._local.sentences, self._local.vision):
-            if name and Path(name).is_dir():
-                yield from (f"{p.name}:{p.stat().st_size}" for p in sorted(Path(name).iterdir()) if p.is_file())
+        """The files of models that lie in a folder."""
+        for name in self._models:
+            yield from folder_lines(name, self.setting.base)
+
+    def check(self) -> None:
+        """The models can be had."""
+        for name in self._models:
+            check_reachable(name)
 
     def names(self) -> dict[str, list[str]]:
         """What distances between samples can be measured of."""
@@ -137,14 +142,17 @@ class ObserveStage(Stage[ObserveConfig]):
     def _loads_models(self) -> bool:
         return self._local.vision is not None or self._local.sentences not in (None, "static")
 
+    @property
+    def _models(self) -> list[str]:
+        """Hub ids and folders of the models; not of those whose weights come with a package."""
+        named = (self._local.sentences, self._local.vision if self._local.pictures else None)
+        return [name for name in named if name and name not in ("static", "minilm")]
+
     @functools.cached_property
     def _local(self) -> ObserveConfig:
         """The config with folders of models as absolute paths."""
-        found = {
-            key: self.setting.resolve(name)
-            for key in ("sentences", "vision")
-            if (name := getattr(self.config, key)) and Path(self.setting.resolve(name)).is_dir()
-        }
+        names = {key: getattr(self.config, key) for key in ("sentences", "vision")}
+        found = {key: located(name, self.setting.base) for key, name in names.items() if name}
         return self.config.model_copy(update=found)
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import pyarrow.parquet as pq
 import pydantic
 
+from vlit.assess.encoders.located import check_reachable
 from vlit.assess.indicator import AnyIndicator, Fit, Indicator
 from vlit.assess.observe import PHOTOS, on_gpu, one_thread
 from vlit.assess.parts import Ranges, read_part_of, whole
@@ -155,6 +156,12 @@ class AssessStage(Stage[AssessConfig]):
             yield self.setting.teacher.model_dump_json(
                 include={"model", "budget", "extra", "journal", "longest_side"}
             )
+
+    def check(self) -> None:
+        """The models of the indicators can be had."""
+        for indicator in self.indicators:
+            for name in indicator.loads():
+                check_reachable(name)
 
     def names(self) -> dict[str, list[str]]:
         """The indicators of its scores."""

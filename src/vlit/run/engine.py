@@ -138,6 +138,7 @@ def execute(
                 undo(stage, recipe, run)
                 stage.again(run)
         steps = _plan(recipe, run, prints)
+        _check(steps, until)
         for place, step in enumerate(steps, start=1):
             if step.state == "complete":
                 progress.skipped(step.stage.name, step.rows or {})
@@ -149,6 +150,15 @@ def execute(
             if step.stage.name == until:
                 break
         log.event("run finished")
+
+
+def _check(steps: Sequence[StagePlan], until: str | None) -> None:
+    """Refuse what a stage could only find out after those before it have worked for hours."""
+    for step in steps:
+        if step.state != "complete":
+            step.stage.check()
+        if step.stage.name == until:
+            return
 
 
 def _run_stage(

@@ -96,6 +96,13 @@ class Stage(ABC, Generic[C]):
         """Packages of components that are not ours; their source is part of the stage's version as well."""
         return ()
 
+    def check(self) -> None:
+        """Refuse what would stop it later, such as a model that is not there. Called before any stage runs.
+
+        Raises:
+            VlitError: When it cannot run.
+        """
+
     def names(self) -> Mapping[str, Collection[str]]:
         """Names that its rows will carry, by table, where the config tells: tasks, indicators."""
         return {}

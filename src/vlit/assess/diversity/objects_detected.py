@@ -23,6 +23,7 @@ import pydantic
 import yaml
 
 from vlit.assess.diversity.objects import distinct_labels, over_images, plain, told
+from vlit.assess.encoders.located import folder_lines, located
 from vlit.assess.indicator import Form, Indicator, Need
 from vlit.assess.seen import Part
 from vlit.data.images import ImageProblem, open_rgb
@@ -58,6 +59,10 @@ class ObjectDiversityDetected(Indicator[ObjectDiversityDetectedConfig]):
     extra: ClassVar[str | None] = "tune"
     Config = ObjectDiversityDetectedConfig
 
+    def outside(self) -> Iterator[str]:
+        """The files of a model that lies in a folder."""
+        return folder_lines(self.config.model, self.base)
+
     def score(self, part: Part, state: Any) -> Iterator[Score]:
         """Let the detector look at each photo of the part once."""
         images = {image.uri: image for sample in part.samples for image in sample.images}
@@ -78,6 +83,7 @@ class ObjectDiversityDetected(Indicator[ObjectDiversityDetectedConfig]):
     def _looked(self, images: Sequence[Image]) -> Iterator[tuple[str, Counter[str] | str]]:
         """Labels of each photo, or why it has none; no more photos in memory than a batch."""
         size = self.config.batch_size
+        config = self.config.model_copy(update={"model": located(self.config.model, self.base)})
         for start in range(0, len(images), size):
             uris, pictures = [], []
             for image in images[start : start + size]:
@@ -87,7 +93,7 @@ class ObjectDiversityDetected(Indicator[ObjectDiversityDetectedConfig]):
                 except ImageProblem as problem:
                     yield image.uri, str(problem)
             if pictures:
-                yield from zip(uris, detector(self.config).counts(pictures), strict=True)
+                yield from zip(uris, detector(config).counts(pictures), strict=True)
 
 
 class Detector:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 
+from vlit.assess.encoders.located import folder_lines, located
 from vlit.assess.indicator import Form, Indicator
 from vlit.assess.seen import Part
 from vlit.data.errors import VlitError
@@ -53,6 +54,10 @@ class Toxicity(Indicator[ToxicityConfig]):
     extra: ClassVar[str | None] = "tune"
     Config = ToxicityConfig
 
+    def outside(self) -> Iterator[str]:
+        """The files of a model that lies in a folder."""
+        return folder_lines(self.config.model, self.base)
+
     def score(self, part: Part, state: None) -> Iterator[Score]:
         """Classify all distinct turns of the part."""
         roles = ("user", "assistant") if self.config.instructions else ("assistant",)
@@ -61,7 +66,7 @@ class Toxicity(Indicator[ToxicityConfig]):
             for sample in part.samples
         ]
         distinct = sorted({text for own in turns for text in own})
-        judge = _loaded(self.config.model, self.config.device)
+        judge = _loaded(located(self.config.model, self.base), self.config.device)
         told = dict(
             zip(distinct, judge.judged(distinct, self.config.labels, self.config.batch_size), strict=True)
         )

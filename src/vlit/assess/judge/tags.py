@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pydantic
 
+from vlit.assess.encoders.located import folder_lines, located
 from vlit.assess.encoders.sentences import sentence_encoder
 from vlit.assess.indicator import Direction, Need, Principle, Scope
 from vlit.assess.judge.hearing import Flaw, Heard, hear
@@ -178,11 +179,20 @@ class TaskTags(Judging[TaskTagsConfig]):
         place = int(np.argmax(cosines))
         return self.of(sample, round(float(cosines[place]), 5), reason, tags[place])
 
+    def outside(self) -> Iterator[str]:
+        """Examples of the user's own, and the files of an encoder that lies in a folder."""
+        yield from super().outside()
+        yield from folder_lines(self.config.encoder, self.base)
+
+    def loads(self) -> Iterator[str]:
+        """The encoder, where it is not one of ours."""
+        if self.config.encoder not in ("static", "minilm"):
+            yield self._encoder
+
     @property
     def _encoder(self) -> str:
         """The encoder's name, a folder as a whole path."""
-        local = self.base / self.config.encoder
-        return str(local) if local.is_dir() else self.config.encoder
+        return located(self.config.encoder, self.base)
 
     def _propose(self, instruction: str, response: str) -> Conversation[Heard[tuple[str, ...]]]:
         request = self.request({"instruction": instruction, "response": response}, self._sampling)
