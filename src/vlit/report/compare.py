@@ -50,15 +50,18 @@ def table_rows(found: Comparison) -> Iterator[ShownRow]:
 def _shown(cell: Cell, best: bool) -> ShownCell:
     if cell.value is None:
         return ShownCell("–", cell.why or "no sample has a value")
-    margin = f" ± {short(cell.margin)}" if cell.margin else ""
+    margin = f" ± {cell.margin:.2g}" if cell.margin else ""
     return ShownCell(f"{short(cell.value)}{margin}", f"{cell.n:,} samples", best)
 
 
 def _best(line: Line) -> int | None:
-    """The set that is better than all others by more than both margins; ``None`` where none is."""
+    """The set that is better than all others by more than both margins; ``None`` where none is.
+
+    A number of a whole set has no margin: how far it would move with another draw is not known, so none is best.
+    """
     sign = {"higher is better": 1, "lower is better": -1}.get(line.direction)
     found = [(place, cell) for place, cell in enumerate(line.cells) if cell.value is not None]
-    if sign is None or len(found) < 2:
+    if sign is None or len(found) < 2 or any(cell.margin is None for _, cell in found):
         return None
     ranked = sorted(found, key=lambda item: -sign * (item[1].value or 0.0))
     (place, first), (_, second) = ranked[:2]
