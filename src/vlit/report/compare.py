@@ -57,7 +57,7 @@ def _shown(cell: Cell, best: bool) -> ShownCell:
 def _best(line: Line) -> int | None:
     """The set that is better than all others by more than both margins; ``None`` where none is.
 
-    A number of a whole set has no margin: how far it would move with another draw is not known, so none is best.
+    Numbers of a whole set have no margin: how far another draw would move them is not known, so none is best.
     """
     sign = {"higher is better": 1, "lower is better": -1}.get(line.direction)
     found = [(place, cell) for place, cell in enumerate(line.cells) if cell.value is not None]
