@@ -13,12 +13,12 @@ from vlit.assess.clustering.dbscan import dbscan  # noqa: E402
 
 @pytest.mark.parametrize("device", ["numpy", "auto"])
 def test_nearly_the_exact_clusters(device):
-    vectors = texts(4000, 128, topics=60)
+    vectors = texts(2500, 128, topics=40)
     exact = dbscan(vectors, eps=0.9, min_points=4)
     found = approximate_dbscan(vectors, eps=0.9, min_points=4, probes=24, device=device)
     assert exact.n_clusters > 20 and 0.1 < exact.noise / exact.n < 0.9
     assert metrics.adjusted_rand_score(exact.labels, found.labels) >= 0.99
-    assert found.method.startswith("approximate, 310 cells, 24 probes, seed 0, ")
+    assert found.method.startswith("approximate, 245 cells, 24 probes, seed 0, ")
     # what is found is true: a core point is one, and rows of one cluster are of one cluster
     assert not (found.core & ~exact.core).any()
     for cluster in range(found.n_clusters):
@@ -53,7 +53,7 @@ def test_large_cells_are_cut(monkeypatch):
 
 
 def test_the_same_for_a_seed(monkeypatch):
-    vectors = texts(3000, 64, dtype=np.float16)
+    vectors = texts(1500, 64, dtype=np.float16)
     first = approximate_dbscan(vectors, eps=0.8, min_points=4, probes=2, seed=5)
     crowd = engines.engine_for("auto")
     crowd.workers = 5

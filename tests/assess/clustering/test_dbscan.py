@@ -83,7 +83,7 @@ def test_a_border_point_goes_to_the_lowest_numbered_cluster_beside_it():
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("d", [1, 7, 64, 200])
 def test_vectors_like_those_of_texts(device, dtype, d):
-    vectors = texts(700, d, dtype=dtype)
+    vectors = texts(400, d, dtype=dtype)
     for eps in (0.5, 0.8, 1.0):
         assert_same(vectors, eps, 4, device=device, block=64)
 
@@ -150,7 +150,7 @@ grids = hnp.arrays(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(grids, st.sampled_from([1.0, 1.5, 2.0, 3.0, 4.0]), st.integers(1, 8), st.data())
 def test_a_grid_gives_what_scikit_learn_gives(vectors, eps, min_points, data):
     """Distances are exact on a grid, so that many lie exactly at eps; rows are repeated."""
@@ -190,7 +190,7 @@ def test_a_memory_map_of_halves(tmp_path):
 
 def test_every_engine_finds_the_same(monkeypatch):
     torch = pytest.importorskip("torch")
-    vectors = texts(600, 120)
+    vectors = texts(300, 120)
     labels, _ = reference(vectors, 0.85, 4)
     made = [engines.NumpyEngine(), *(engines.TorchEngine("cpu", kind) for kind in ("bfloat16", "float32"))]
     elsewhere = engines.TorchEngine("cpu", "bfloat16")
