@@ -10,6 +10,7 @@ from rich.table import Table
 
 from vlit.cli.assess import is_run, set_recipe
 from vlit.cli.common import console, run_recipe, run_stage, runs_option, workers_option
+from vlit.cli.principles import ARROWS
 from vlit.run.folder import RunFolder
 
 
@@ -26,18 +27,21 @@ from vlit.run.folder import RunFolder
 def command(sets: tuple[Path, ...], n: int | None, out: Path, runs: Path, workers: int | None) -> None:
     """Measure two sets or more at equal size and set their indicators side by side, as the review's Table 3."""
     from vlit.assess.compare import compare
-    from vlit.report.compare import table_rows, write_page
+    from vlit.report.compare import missing, table_rows, write_page
 
     found = compare([_assessed(path, runs, workers) for path in sets], n=n)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("principle", "indicator"):
+    for name in ("principle", "indicator", ""):
         table.add_column(name)
     for name in found.names:
         table.add_column(escape(name), justify="right")
     for row in table_rows(found):
-        table.add_row(row.principle, escape(row.indicator), *(escape(cell.text) for cell in row.cells))
+        cells = (f"[bold]{escape(cell.text)}[/]" if cell.best else escape(cell.text) for cell in row.cells)
+        table.add_row(row.principle, escape(row.indicator), ARROWS.get(row.direction, ""), *cells)
     console.print(table)
     console.print(f"[dim]{found.n:,} samples of each; ± is the 95 % interval of a mean[/]")
+    for name, why, indicators in missing(found):
+        console.print(f"[dim]– {escape(name)}: {escape(why)}: {escape(', '.join(indicators))}[/]")
     for note in found.notes:
         console.print(f"[yellow]{escape(note)}[/]")
     write_page(found, out)

@@ -11,7 +11,7 @@ from vlit.report.principles import PrincipleRow, principles
 from vlit.run.folder import RunFolder
 
 #: What a reader should see first of each direction.
-_ARROWS = {"higher is better": "↑", "lower is better": "↓"}
+ARROWS = {"higher is better": "↑", "lower is better": "↓"}
 
 
 def show_principles(run: RunFolder) -> None:
@@ -42,7 +42,7 @@ def _add(table: Table, row: PrincipleRow) -> None:
         table.add_row(row.name, f"[dim]not judged: {escape(row.why)}[/]", "", "", "")
         return
     for place, judged in enumerate(row.numbers):
-        arrow = _ARROWS.get(judged.row.direction, "")
+        arrow = ARROWS.get(judged.row.direction, "")
         name = row.name if place == 0 else ""
         table.add_row(
             name, escape(words(judged.indicator)), short(judged.row.value), arrow, f"{judged.row.n:,}"

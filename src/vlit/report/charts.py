@@ -16,7 +16,7 @@ TOWER = 6
 LOWEST = 2.0
 
 #: Words of identifiers that are written in capitals.
-ACRONYMS = frozenset({"llm", "ocr", "qa", "vqa"})
+ACRONYMS = frozenset({"clip", "llm", "lm", "ocr", "qa", "vlit", "vqa"})
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,8 @@ class Content:
     data: Mapping[str, Any] = field(default_factory=dict)  #: see :func:`vlit.report.payload.payload`
 
 
-def render(content: Content) -> str:
-    """The whole page as one HTML text that asks for nothing outside itself."""
+def templates() -> jinja2.Environment:
+    """The templates with what they call numbers and texts by."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FILES),
         autoescape=True,
@@ -72,38 +72,50 @@ def render(content: Content) -> str:
         "spoken": strip_image_tokens,
         "clipped": clipped,
     }
-    environment.globals |= {"percent": percent, "plural": plural}
+    environment.globals |= {"percent": percent, "plural": plural, "style": _style()}
+    return environment
+
+
+def _style() -> Markup:
+    return Markup((_FILES / "page.css").read_text(encoding="utf-8"))
+
+
+def render(content: Content) -> str:
+    """The whole page as one HTML text that asks for nothing outside itself."""
     script = (_FILES / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     numbers = {uri: n for n, uri in enumerate(content.photos)}
-    return environment.get_template("page.html").render(
-        c=content,
-        t=content.totals,
-        lead=lead(content.totals),
-        flow=list(flow(content.totals, content.quarantine)),
-        tiles=tiles(content.totals, content.quarantine),
-        bars=task_bars(content.totals.tasks),
-        histograms=[(d, histogram(d)) for d in content.distributions],
-        dropped_by=dict(content.totals.rules),
-        photo_number=lambda image: numbers.get(image.uri, -1),
-        photo_of=lambda image: content.photos.get(image.uri),
-        boxes=drawn,
-        shows_image=lambda text: IMAGE_TOKEN in text,
-        scene_of=lambda shown: next(
-            (
-                content.gathered.scenes[s]
-                for s in shown.sample.provenance.scenes
-                if s in content.gathered.scenes
+    return (
+        templates()
+        .get_template("page.html")
+        .render(
+            c=content,
+            t=content.totals,
+            lead=lead(content.totals),
+            flow=list(flow(content.totals, content.quarantine)),
+            tiles=tiles(content.totals, content.quarantine),
+            bars=task_bars(content.totals.tasks),
+            histograms=[(d, histogram(d)) for d in content.distributions],
+            dropped_by=dict(content.totals.rules),
+            photo_number=lambda image: numbers.get(image.uri, -1),
+            photo_of=lambda image: content.photos.get(image.uri),
+            boxes=drawn,
+            shows_image=lambda text: IMAGE_TOKEN in text,
+            scene_of=lambda shown: next(
+                (
+                    content.gathered.scenes[s]
+                    for s in shown.sample.provenance.scenes
+                    if s in content.gathered.scenes
+                ),
+                None,
             ),
-            None,
-        ),
-        credits=credit_lines(content),
-        turns=_TURNS,
-        # Markup is our own files, and JSON in which nothing can end the element.
-        style=Markup((_FILES / "page.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_hash=digest,
-        data=Markup(as_script(content.data)),
+            credits=credit_lines(content),
+            turns=_TURNS,
+            # Markup is our own files, and JSON in which nothing can end the element.
+            script=Markup(script),
+            script_hash=digest,
+            data=Markup(as_script(content.data)),
+        )
     )
 
 
