@@ -75,7 +75,8 @@ def test_two_clusters_and_one_photo_alone() -> None:
 
 def test_the_radius_and_the_least_number_decide() -> None:
     assert run(TWO, min_points=6)[1].value == 1
-    assert run(TWO, min_points=7)[1].value == 0
+    none = run(TWO, min_points=7)[1]
+    assert none.value is None and "no 7 of 12 photos are alike" in none.detail
     assert run(TWO, eps=1.1)[1].value == 1  # wider than a right angle: all are one
     assert run([*TWO, ("near", [0.75, 0, 0.66, 0])], eps=0.3)[0][12].group == "cluster 0"
     assert run([*TWO, ("near", [0.75, 0, 0.66, 0])], eps=0.2)[0][12].group is None
@@ -113,7 +114,7 @@ def test_nothing_to_see(rows: Rows) -> None:
 
 
 def test_one_photo_and_copies_of_one() -> None:
-    assert run([("one", [1, 0])])[1].value == 0
+    assert run([("one", [1, 0])])[1].value is None
     scores, found = run([(f"copy{i}", [1, 0]) for i in range(9)])
     assert found.value == 1 and orjson.loads(found.detail)["vendi"] == pytest.approx(1)
     assert {s.group for s in scores} == {"cluster 0"}

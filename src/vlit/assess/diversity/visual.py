@@ -13,8 +13,9 @@ is of.
 The detail tells which vectors, eps, min_points and n, the share of noise, the largest cluster, and a curve of
 the number of clusters over eps. Both figures depend on n and on the encoder: compare sets at equal n with the
 same encoder. The number of clusters rises and falls again with eps, so it says little alone; a set without
-any group of ``min_points`` photos alike has none, however diverse it is. The default radii are ours: 0.35 for
-descriptors (1 in 1,000 pairs of COCO photos is nearer than 0.43), 0.2 for models, not calibrated on any.
+any group of ``min_points`` photos alike has no value, for it may be most diverse: the detail has its vendi.
+The default radii are ours: 0.35 for descriptors (1 in 1,000 pairs of COCO photos is nearer than 0.43), 0.2 for
+models, not calibrated on any.
 
 The group of a sample is the cluster of its first image, numbered by size: for photos outside the draw that of
 the nearest core point within eps.
@@ -122,6 +123,9 @@ class VisualDiversity(Indicator[VisualDiversityConfig]):
         figures = state.figures if state is not None else {}
         if not figures.get("drawn"):
             return self.of_set(None, 0, why="no photo could be looked at")
+        if not figures["clusters"]:
+            alike = f"no {self.config.min_points} of {figures['drawn']:,} photos are alike"
+            return self.of_set(None, figures["drawn"], why=f"{alike}: there is no cluster", **figures)
         return self.of_set(float(figures["clusters"]), figures["drawn"], **figures)
 
 
