@@ -23,7 +23,9 @@ _LOOKED_FOR = 100
 @click.command(epilog="Example: vlit assess llava_instruct_150k.json --images coco/train2017")
 @click.argument("what", type=click.Path(path_type=Path), metavar="RUN|SET")
 @click.option(
-    "--images", type=click.Path(path_type=Path), help="Folder that the set's image paths are relative to."
+    "--images",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder that the set's image paths are relative to.",
 )
 @click.option(
     "--annotations",
