@@ -7,9 +7,10 @@ For shares ``p_k`` of the ``K`` tasks that occur, in per cent of the set:
     gini                 = sum over i, j of |p_i - p_j| / (2 K^2 mean p)
     largest_to_smallest  = largest share / smallest share
 
-The value is the variance, 0 for a perfectly even set; none where no sample says its task ("unknown"). Source: the review's indicator of balance; the unit
-(per cent) and the population form are the reading that fits its published numbers. Limits: it depends on the
-number of tasks and on how finely they are told apart; entropy and Gini do not depend on the unit.
+The value is the variance, 0 for a perfectly even set; none where no sample says its task ("unknown"). Source:
+the review's indicator of balance; the unit (per cent) and the population form are the reading that fits its
+published numbers. Limits: it depends on the number of tasks and on how finely they are told apart; entropy
+and Gini do not depend on the unit.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ A record has its turns in one of these forms:
     {"question": …, "answer": …}
 
 and its images under ``image``, ``images`` or ``image_path`` (a path, or a list of them), else in the parts of a
-message: ``{"type": "image", "image": PATH}`` or ``{"type": "image_url", "image_url": {"url": PATH}}``. ``task``,
+message: ``{"type": "image", "image": PATH}``, ``{"type": "image_url", "image_url": {"url": PATH}}``. ``task``,
 ``type`` or ``category`` is taken as the task. Where the text names no image, the images come first.
 """
 
