@@ -123,14 +123,19 @@ class TorchEngine:
     @contextmanager
     def one_thread_each(self) -> Iterator[None]:
         """See ``Engine``. New threads take the number of threads that was set last."""
-        before = self.torch.get_num_threads()
+        before, cuda = self.torch.get_num_threads(), self.torch.backends.cuda.matmul
+        reduced = cuda.allow_bf16_reduced_precision_reduction
         try:
             if self.here:
                 self.torch.set_num_threads(1)
+            else:
+                cuda.allow_bf16_reduced_precision_reduction = False  # the bounds count on sums in float32
             yield
         finally:
             if self.here:
                 self.torch.set_num_threads(before)
+            else:
+                cuda.allow_bf16_reduced_precision_reduction = reduced
 
     def store(self, n: int, width: int) -> Any:
         """See ``Engine``."""
@@ -215,8 +220,6 @@ def engine_for(device: str) -> Engine:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if torch.device(device).type != "cpu":
-        # sums of bfloat16 products have to be kept in float32
-        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
         return TorchEngine(device, "bfloat16")
     if _bfloat16_is_fast():
         return TorchEngine("cpu", "bfloat16")
