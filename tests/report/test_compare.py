@@ -40,8 +40,8 @@ def test_margins_have_the_digits_of_their_values(value: float, margin: float, te
 def test_the_best_is_better_than_each_other_one_beyond_both_margins() -> None:
     assert best(Cell(1.0, 9, 0.1), Cell(0.8, 9, 0.05), ABSENT) == [True, False, False]
     assert best(Cell(1.0, 9, 0.1), Cell(0.8, 9, 0.05), Cell(0.79, 9, 0.5)) == [False] * 3
-    assert best(Cell(3, 9), Cell(3, 9), direction="lower is better") == [False, False]
-    assert best(Cell(3, 9), Cell(2, 9), direction="lower is better") == [False, True]
+    assert best(Cell(3, 9, 0.2), Cell(2, 9, 0.2), direction="lower is better") == [False, True]
+    assert best(Cell(3, 9), Cell(2, 9)) == [False, False]  # numbers of whole sets have no interval
 
 
 def test_the_page_says_why_a_number_is_missing_and_what_is_behind_the_others(tmp_path: Path) -> None:
