@@ -131,7 +131,9 @@ def test_printed_commands_stand_on_one_line() -> None:
     done = vlit("doctor")
     commands = [line for line in done.stdout.splitlines() if "-m pip install" in line]
     assert commands or "not installed" not in done.stdout
-    assert all(re.search(r"\[(assess|gensim|language|tune|serve|cluster|dev)\]", line) for line in commands), done.stdout
+    assert all(re.search(r"\[(assess|gensim|language|tune|serve|cluster|dev)\]", line) for line in commands), (
+        done.stdout
+    )
 
 
 def test_show_wraps_texts_under_themselves(tmp_path: Path) -> None:

@@ -19,7 +19,10 @@ class FileConfig(stage.Config):
     """One file to write."""
 
     format: FormatName = pydantic.Field("llava", description="name of a format: vlit.formats")
-    path: str | None = pydantic.Field(None, description="file to write; by default exports/<format> in the run, of a variant in a folder of its name")
+    path: str | None = pydantic.Field(
+        None,
+        description="file to write; by default exports/<format> in the run, of a variant in a folder so named",
+    )
     variant: str | None = pydantic.Field(
         None, description="a variant of the selection; by default the selection itself"
     )

@@ -39,7 +39,7 @@ def ask(teacher: TeacherConfig, exchanges: Exchanges, folder: Path, progress: Pr
         within = asyncio.run(by(teacher, exchanges, journal, progress))
     if not within:
         progress.warned(
-            "the budget of the teacher is spent; what was not asked is missing, and the quarantine or the scores "
+            "the budget of the teacher is spent; what was not asked is missing, as quarantine or scores "
             "say so. Raise teacher.budget and run again to go on"
         )
 
