@@ -88,18 +88,19 @@ def jittered(rows: int, source: Path) -> Path:
 
 
 def method_of(name: str) -> Callable[[Any], Any]:
-    """A function of vectors that gives something with ``labels``."""
+    """A function of vectors that gives labels."""
     if name == "scikit-learn":
         from sklearn.cluster import DBSCAN
 
-        return DBSCAN(eps=EPS, min_samples=MIN_POINTS, algorithm="brute", n_jobs=-1).fit  # type: ignore[no-any-return]
+        peer = DBSCAN(eps=EPS, min_samples=MIN_POINTS, algorithm="brute", n_jobs=-1)
+        return lambda vectors: peer.fit(vectors).labels_
     from vlit.assess.clustering.approximate import approximate_dbscan
     from vlit.assess.clustering.dbscan import dbscan
 
     if name == "approximate":
-        return lambda vectors: approximate_dbscan(vectors, eps=EPS, min_points=MIN_POINTS)
+        return lambda vectors: approximate_dbscan(vectors, eps=EPS, min_points=MIN_POINTS).labels
     device = "numpy" if name.endswith("numpy") else "auto"
-    return lambda vectors: dbscan(vectors, eps=EPS, min_points=MIN_POINTS, device=device)
+    return lambda vectors: dbscan(vectors, eps=EPS, min_points=MIN_POINTS, device=device).labels
 
 
 def measure(name: str, path: Path) -> dict[str, Any]:
@@ -108,14 +109,14 @@ def measure(name: str, path: Path) -> dict[str, Any]:
     cluster = method_of(name)
     cluster(vectors[:500])
     wall, cpu = time.perf_counter(), time.process_time()
-    found = cluster(vectors)
+    labels = cluster(vectors)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    np.save(labels_of(path, name), found.labels)
+    np.save(labels_of(path, name), labels)
     return {
         "rows": len(vectors),
         "method": name,
-        "clusters": int(found.labels.max()) + 1,
-        "noise": round(float(np.mean(found.labels < 0)), 3),
+        "clusters": int(labels.max()) + 1,
+        "noise": round(float(np.mean(labels < 0)), 3),
         "seconds": round(wall, 2),
         "cpu_seconds": round(cpu, 2),
         "peak_mb": peak_mb(),
