@@ -75,10 +75,10 @@ def fit(indicators: Sequence[AnyIndicator], samples: Iterable[Sample], seen: See
 def fit_run(indicators: Sequence[AnyIndicator], run: RunFolder, workers: int) -> dict[str, Any]:
     """The same for the samples of a run, where that pays in two processes.
 
-    One serves the indicators that look at vectors and photos, which take their time when all samples were seen;
-    the other those that read texts, which take theirs sample by sample.
+    One serves the indicators that cluster or look at vectors and photos: they take their time when all samples
+    were seen, and share large packages. The other serves those that read texts, sample by sample.
     """
-    looking = [i for i in indicators if _OBSERVED & set(i.needs)]
+    looking = [i for i in indicators if i.extra or _OBSERVED & set(i.needs)]
     reading = [i for i in indicators if i not in looking]
     together = workers == 1 or not looking or not reading or len(run.samples) < _WORTH_TWO
     jobs = [list(indicators)] if together else [looking, reading]

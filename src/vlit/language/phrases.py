@@ -151,7 +151,7 @@ def begins(section: Section, text: str, at: int = 0) -> int | None:
 
 @cache
 def _file() -> dict[str, tuple[Rule, ...]]:
-    held = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    held = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     words: dict[str, str] = held.pop("define")
     return {section: tuple(_compiled(entries, words)) for section, entries in held.items()}
 

@@ -189,8 +189,13 @@ def signatures(texts: Sequence[array[int]]) -> U32:
     starts = np.concatenate([[0], np.cumsum(lengths - 2)[:-1]])
     a, b = _constants()
     out = np.empty((len(texts), _VALUES), np.uint32)
+    value, over = np.empty_like(shingles), np.empty_like(shingles)
     for i in range(_VALUES):  # a is below 2^29 and x below 2^32, so a x + b stays below 2^62
-        out[:, i] = np.minimum.reduceat((shingles * a[i] + b[i]) % _MERSENNE, starts) & np.uint64(0xFFFFFFFF)
+        np.add(np.multiply(shingles, a[i], out=value), b[i], out=value)
+        np.right_shift(value, np.uint64(61), out=over)  # 2^61 leaves 1: half the time of a division
+        np.add(np.bitwise_and(value, _MERSENNE, out=value), over, out=value)
+        np.minimum(value, np.subtract(value, _MERSENNE, out=over), out=value)  # below 0 is far above
+        out[:, i] = np.minimum.reduceat(value, starts) & np.uint64(0xFFFFFFFF)
     return out
 
 
