@@ -22,7 +22,7 @@ demo: .venv/.core  ## the main job on 44 real photos: photos in, measured instru
 test: .venv/.dev   ## lint, types, tests
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@.venv/bin/pytest -n auto --cov --cov-report=term
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 .venv/bin/pytest -n auto --cov --cov-report=term
 
 docs: .venv/.dev   ## build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true .venv/bin/mkdocs build --strict --quiet

@@ -80,3 +80,16 @@ def test_stopping_early_ends_the_workers() -> None:
     with pytest.raises(KeyboardInterrupt):
         next(results)
     assert time.monotonic() - started < 20
+
+
+def threads_of(shared: None, job: int) -> str | None:
+    return os.environ.get("OPENBLAS_NUM_THREADS")
+
+
+def test_processes_share_the_cores_and_keep_what_the_user_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    cores = len(os.sched_getaffinity(0))
+    assert set(run_jobs(threads_of, None, range(2), 2)) == {str(max(1, cores // 2))}
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    assert set(run_jobs(threads_of, None, range(2), 2)) == {"7"}

@@ -21,6 +21,7 @@ T = TypeVar("T")
 J = TypeVar("J")
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _OBJECTS = 50_000  #: new objects after which garbage is looked for; Python's own number is 700
 _shared: Any = None  # what this worker process was started with
 
@@ -46,7 +47,7 @@ def run_jobs(work: Callable[[Any, J], T], shared: Any, jobs: Iterable[J], worker
     try:
         pending: set[Future[T]] = set()
         for job in jobs:
-            with _signals_held():  # the first one starts the workers
+            with _signals_held(), _threads_shared(workers):  # the first ones start the workers
                 pending.add(pool.submit(_call, work, job))
             if len(pending) >= workers * 2:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -66,6 +67,22 @@ def run_jobs(work: Callable[[Any, J], T], shared: Any, jobs: Iterable[J], worker
         with _signals_held():
             _stop(pool)
         raise
+
+
+@contextlib.contextmanager
+def _threads_shared(workers: int) -> Iterator[None]:
+    """Let processes that start meanwhile share the cores: threads of linear algebra that wait in turns spin.
+
+    What the user has set stays.
+    """
+    each = str(max(1, len(os.sched_getaffinity(0)) // workers))
+    names = [name for name in _THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(names, each))
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
 
 
 @contextlib.contextmanager
