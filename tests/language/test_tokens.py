@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlit.language.tokens import sentences, spoken, words
+from vlit.language.tokens import sentences, speaks, spoken, words
 
 
 def test_words_keep_apostrophes_hyphens_and_numbers_whole():
@@ -42,3 +42,4 @@ def test_words_are_stable_when_joined_again(text):
 @given(st.text(st.sampled_from("aB3_é犬’'-–.,:;!? \n(\"…%")))
 def test_what_is_spoken_is_all_but_the_marks(text):
     assert spoken(text) == [w for w in words(text) if w[0].isalnum()]
+    assert [speaks(text, n) for n in range(4)] == [len(spoken(text)) >= n for n in range(4)]

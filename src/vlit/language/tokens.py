@@ -12,6 +12,7 @@ Other signs are left out. Typographic apostrophes and quotes become plain ones.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 _WORD = r"[^\W_]+(?:['-][^\W_]+)*"
 _SPOKEN = (
@@ -42,6 +43,11 @@ def words(text: str) -> list[str]:
 def spoken(text: str) -> list[str]:
     """Tokens of a text without the marks."""
     return _WITHOUT_MARKS.findall(_plain(text))
+
+
+def speaks(text: str, least: int) -> bool:
+    """Whether a text has at least so many tokens beside its marks; the rest of it is not looked at."""
+    return sum(1 for _ in islice(_WITHOUT_MARKS.finditer(_plain(text)), least)) >= least
 
 
 def _plain(text: str) -> str:

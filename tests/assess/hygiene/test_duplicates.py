@@ -1,9 +1,11 @@
 import random
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.assess.small import IMAGE, sample
-from vlit.assess.hygiene.exact_duplicates import ExactDuplicate
+from vlit.assess.hygiene.exact_duplicates import ExactDuplicate, normalised
 from vlit.assess.hygiene.near_duplicates import NearDuplicate, NearDuplicateConfig, closest
 from vlit.assess.indicator import NoConfig
 from vlit.assess.seen import Part, Seen
@@ -95,3 +97,8 @@ def test_closest_looks_back_only_and_survives_one_row():
 
 def test_no_samples_at_all():
     assert near() == [] and exact() == []
+
+
+@given(st.text(st.sampled_from("aB \n\t\u00a0\u2028É")))
+def test_normalised_text_has_single_spaces(text):
+    assert normalised(text) == " ".join(text.lower().split())

@@ -82,4 +82,6 @@ def content_hash(sample: Sample) -> int:
 
 def normalised(text: str) -> str:
     """Lower case, white space collapsed."""
-    return " ".join(text.lower().split())
+    lower = text.lower()
+    single = lower.isprintable() and "  " not in lower and lower == lower.strip()  # most texts are
+    return lower if single else " ".join(lower.split())

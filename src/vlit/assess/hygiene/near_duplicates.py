@@ -33,7 +33,7 @@ from vlit.assess.seen import Part, Seen
 from vlit.data.sample import Sample
 from vlit.data.score import Score
 from vlit.data.seeds import draw, hash64
-from vlit.language.tokens import spoken
+from vlit.language.tokens import speaks, spoken
 from vlit.run.stage import Config
 
 U64: TypeAlias = npt.NDArray[np.uint64]
@@ -75,11 +75,11 @@ class NearDuplicate(Indicator[NearDuplicateConfig]):
 
     def score(self, part: Part, state: Matches) -> Iterator[Score]:
         """Look each response up among those that have a like one."""
-        texts = [response_words(sample) for sample in part.samples]
-        keys = [text_hash(tokens) for tokens in texts]
+        texts = [sample.text_of("assistant") for sample in part.samples]
+        keys = [hash64(text) for text in texts]
         found = zip(part.samples, texts, state.first.find(keys), state.similar.find(keys), strict=True)
-        for sample, tokens, first, similar in found:
-            if len(tokens) < self.config.min_words:
+        for sample, text, first, similar in found:
+            if not speaks(text, self.config.min_words):
                 yield self.of(sample, None, f"the response has fewer than {self.config.min_words} words")
             elif first is not None and first[1] != sample.id:
                 yield self.of(sample, 1.0, f"the same response as {first[1]}")
@@ -117,12 +117,13 @@ class _Pass:
         self._hashes = _Hashes()
 
     def add(self, sample: Sample) -> None:
-        tokens = response_words(sample)
-        if len(tokens) < self._config.min_words:
-            return
-        key = text_hash(tokens)
+        text = sample.text_of("assistant")
+        key = hash64(text)
         if key in self._index:
             self._repeated.add(key)
+            return
+        tokens = spoken(text)
+        if len(tokens) < self._config.min_words:
             return
         self._index[key] = len(self._ids)
         self._ids.append(sample.id)
@@ -155,11 +156,6 @@ class _Pass:
             stacked[end - len(piece) : end] = piece
             end -= len(piece)
         return stacked
-
-
-def response_words(sample: Sample) -> list[str]:
-    """Words and numbers of all responses, without marks."""
-    return spoken(sample.text_of("assistant"))
 
 
 def text_hash(tokens: Sequence[str]) -> int:

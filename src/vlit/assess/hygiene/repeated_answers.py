@@ -105,9 +105,4 @@ class _Pass:
 
 def long_responses(sample: Sample, min_words: int) -> list[str]:
     """Response turns of at least so many words, in lower case, with single spaces."""
-    return [_plain(t) for t in responses(sample) if len(t.split(None, min_words - 1)) >= min_words]
-
-
-def _plain(text: str) -> str:
-    """As ``normalised``, but most texts have single spaces, and taking them apart costs most of the time."""
-    return normalised(text) if "  " in text or "\n" in text or "\t" in text else text.lower()
+    return [normalised(t) for t in responses(sample) if len(t.split(None, min_words - 1)) >= min_words]
