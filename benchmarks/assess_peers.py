@@ -25,10 +25,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.assess import INDICATORS
 from benchmarks.peaks import peak_mb, worker_peak
 from benchmarks.sentences import llava_records
 from vlit.assess.observe import ObserveConfig, ObserveStage
-from vlit.assess.registry import INDICATORS, embedded
 from vlit.assess.stage import AssessConfig, AssessStage
 from vlit.formats.load import LoadConfig, LoadStage
 from vlit.run.engine import execute
@@ -45,18 +45,13 @@ COUNTERPARTS = {
 }
 
 
-def indicators() -> list[str]:
-    """All that run everywhere and need no photo."""
-    return [name for name in embedded() if not {"pictures", "images"} & set(INDICATORS.load(name).needs)]
-
-
 def recipe(folder: Path) -> Recipe:
     """The file as samples, their vectors, their scores."""
     setting = Setting(seed=17, base=folder)
     stages: list[Stage[Any]] = [
         LoadStage(LoadConfig(path="set.json", images="skip", shard_size=5_000), setting),
         ObserveStage(ObserveConfig(pictures=False), setting),
-        AssessStage(AssessConfig(indicators=dict.fromkeys(indicators())), setting),
+        AssessStage(AssessConfig(indicators=INDICATORS), setting),
     ]
     return Recipe("benchmark", 17, "name: benchmark\n", folder, stages)
 
@@ -121,7 +116,7 @@ def main(sizes: tuple[int, ...], workers: int) -> None:
             (Path(folder) / "set.json").write_text(json.dumps(records[:size]), encoding="utf-8")
             command = [sys.executable, "-m", "benchmarks.assess_peers", "--ours", folder]
             mine = in_own_process([*command, "--workers", str(workers)])
-            _told(row("vlit, all of text", mine, len(indicators()), 1.0))
+            _told(row("vlit, all of text", mine, len(INDICATORS), 1.0))
             if not PEER.exists():
                 print(f"data-juicer is not at {PEER}: see the head of assess_peer.py", file=sys.stderr)
                 continue
@@ -142,7 +137,7 @@ def _tell_more(mine: dict[str, Any], found: dict[str, Any]) -> None:
     rate, ratio = round(mine["samples"] / mine["seconds"]), round(found["seconds"] / mine["seconds"], 2)
     _told({"target_of": "samples per second", "figure": rate, "target": ">= 3,000", "met": _yes(rate >= 3000)})
     _told({"target_of": "ours over data-juicer", "figure": ratio, "target": ">= 3", "met": _yes(ratio >= 3)})
-    for name in indicators():
+    for name in INDICATORS:
         _told({"indicator": name, "about_the_same": COUNTERPARTS.get(name, "none")})
     theirs = ", ".join(name for name in found["operators"] if name not in COUNTERPARTS.values())
     _told({"operators_of_data_juicer_without_an_indicator": theirs})
