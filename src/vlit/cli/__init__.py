@@ -6,6 +6,7 @@ import importlib
 import io
 import signal
 import sys
+from typing import ClassVar
 
 import click
 
@@ -93,17 +94,15 @@ def main() -> None:
             fg="yellow",
             err=True,
         )
-        came = stop.__cause__ or stop.__context__  # click raises its Abort from ours
-        sys.exit(128 + getattr(came, "number", signal.SIGINT))
+        sys.exit(128 + _Stopped.last)  # not of the exception: libraries on the way raise their own in its place
 
 
 class _Stopped(KeyboardInterrupt):
     """A signal that asks to end, such as the one of ``kill``: workers are stopped as with Ctrl-C."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
+    last: ClassVar[int] = signal.SIGINT  #: the signal that came, else that of Ctrl-C
 
 
 def _stop(number: int, frame: object) -> None:
-    raise _Stopped(number)
+    _Stopped.last = number
+    raise _Stopped
