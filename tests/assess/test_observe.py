@@ -9,10 +9,12 @@ import pytest
 
 from vlit.assess.observe import PHOTOS, ObserveConfig, ObserveStage
 from vlit.assess.parts import whole
-from vlit.assess.seen import Pictures
+from vlit.assess.seen import Pictures, read_rows, read_sentences
+from vlit.data.embedding import Embedding
 from vlit.data.picture import Picture, packed
 from vlit.data.sample import Sample
-from vlit.data.store import part_key, read_part
+from vlit.data.schema import to_table
+from vlit.data.store import part_key, read_part, write_part
 from vlit.run.engine import execute, plan
 from vlit.run.folder import RunFolder
 from vlit.run.recipe import parse_recipe
@@ -119,6 +121,23 @@ def test_texts_keep_the_order_of_the_set_and_photos_have_shards_of_their_own(tmp
     assert all(
         step.state == "complete" for step in plan(parse_recipe(run.recipe.read_text(), base=tmp_path), run)
     )
+
+
+@pytest.mark.parametrize("places", [[], [3], [6, 0, 2, 2], range(7)])
+def test_some_vectors_are_read_without_the_others(tmp_path, places):
+    rows = [(np.full(4, i, np.float16), np.full(4, -i, np.float16)) for i in range(7)]
+    paths = []
+    for number, (start, end) in enumerate([(0, 3), (3, 3), (3, 7)]):
+        part = [
+            Embedding(sample=str(i), instruction=packed(a), response=packed(b), encoder="e")
+            for i, (a, b) in enumerate(rows[start:end], start)
+        ]
+        paths.append(tmp_path / f"{number}.parquet")
+        write_part(paths[-1], to_table(part, Embedding))
+    found, every = read_rows(paths, places), read_sentences(paths).rows(np.array(places, np.int64))
+    assert found.encoder == "e"
+    assert found.instructions[:, 0].tolist() == list(places)
+    assert np.array_equal(found.responses, every.responses)
 
 
 def test_pictures_come_by_uri_and_leave_out_what_has_no_vector():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vlit.assess.observe import PHOTOS
-from vlit.assess.seen import Part, Pictures, Seen, read_sentences
+from vlit.assess.seen import Part, Pictures, Seen, read_rows, read_sentences
 from vlit.data.picture import Picture
 from vlit.data.sample import Sample
 from vlit.data.scene import Row, Scene
@@ -69,5 +70,10 @@ def read_part_of(
 def whole(run: RunFolder) -> Seen:
     """The whole set of a run as it was observed."""
     texts = [path for path in run.embeddings.parts() if not part_key(path).startswith(PHOTOS)]
-    sentences = (lambda: read_sentences(texts)) if texts else None
-    return Seen(len(run.samples), sentences, lambda: Pictures(run.pictures), run.scenes)
+    return Seen(
+        len(run.samples),
+        partial(read_sentences, texts) if texts else None,
+        lambda: Pictures(run.pictures),
+        run.scenes,
+        partial(read_rows, texts) if texts else None,
+    )

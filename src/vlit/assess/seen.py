@@ -71,6 +71,7 @@ class Seen:
         sentences: Gives their vectors, in the order of the set.
         pictures: Gives every distinct photo.
         scenes: Annotations of its images, and perhaps of others.
+        rows: Gives the vectors of some samples without holding those of all.
     """
 
     def __init__(
@@ -79,8 +80,9 @@ class Seen:
         sentences: Callable[[], Sentences] | None = None,
         pictures: Callable[[], Pictures] | None = None,
         scenes: Iterable[Scene] = (),
+        rows: Callable[[npt.ArrayLike], Sentences] | None = None,
     ) -> None:
-        self.n, self._sentences, self._pictures = n, sentences, pictures
+        self.n, self._sentences, self._pictures, self._rows = n, sentences, pictures, rows
         self.scenes = scenes  #: read anew, one by one, whenever somebody goes through them
         self._kept: dict[str, Sentences | Pictures] = {}
 
@@ -98,6 +100,16 @@ class Seen:
         found = self._kept["sentences"]
         assert isinstance(found, Sentences)
         return found
+
+    def sentences_of(self, places: npt.ArrayLike) -> Sentences:
+        """Vectors of the texts of some samples, by their places in the set: millions of rows take gigabytes.
+
+        Raises:
+            VlitError: When the texts were not embedded.
+        """
+        if self._rows is None or "sentences" in self._kept:
+            return self.sentences.rows(places)
+        return self._rows(places)
 
     @property
     def pictures(self) -> Pictures:
@@ -139,6 +151,30 @@ def read_sentences(paths: Sequence[Path]) -> Sentences:
             start += count
     nothing = np.zeros((0, 0), np.float16)
     return Sentences(arrays.get("instruction", nothing), arrays.get("response", nothing), encoder)
+
+
+def read_rows(paths: Sequence[Path], places: npt.ArrayLike) -> Sentences:
+    """Some of the vectors, part by part.
+
+    Args:
+        paths: Parts in their order.
+        places: Places of rows among those of all parts, in any order.
+    """
+    wanted = np.asarray(places, np.int64)
+    ends = np.cumsum([pq.read_metadata(path).num_rows for path in paths])
+    of_part = np.searchsorted(ends, wanted, side="right")
+    pieces, order = [], []
+    for number in np.unique(of_part).tolist():
+        here = np.flatnonzero(of_part == number)
+        first = int(ends[number - 1]) if number else 0
+        pieces.append(read_sentences([paths[number]]).rows(wanted[here] - first))
+        order.append(here)
+    if not pieces:
+        return read_sentences(paths[:1]).rows(wanted)
+    back = np.argsort(np.concatenate(order))
+    instructions = np.concatenate([piece.instructions for piece in pieces])[back]
+    responses = np.concatenate([piece.responses for piece in pieces])[back]
+    return Sentences(instructions, responses, pieces[0].encoder)
 
 
 def _vectors(column: pa.ChunkedArray) -> F16:

@@ -148,8 +148,9 @@ class _Pass:
 
     def state(self, seen: Seen) -> Clusters:
         rows = lowest(self._draws, self._config.at)
-        vectors = seen.sentences.responses[rows].astype(np.float32)
-        return clusters_of(unit(vectors[usable(vectors)]), seen.sentences.encoder, self._config)
+        drawn = seen.sentences_of(rows)
+        vectors = drawn.responses.astype(np.float32)
+        return clusters_of(unit(vectors[usable(vectors)]), drawn.encoder, self._config)
 
 
 def usable(vectors: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -180,7 +180,7 @@ class _Pass:
         rows = sorted((row, texts) for _, row, texts in self._drawn if texts)
         return tasks_of(
             [texts for _, texts in rows],
-            seen.sentences.rows(np.array([row for row, _ in rows], np.int64)),
+            seen.sentences_of(np.array([row for row, _ in rows], np.int64)),
             self._config,
         )
 

@@ -68,7 +68,7 @@ class TagDrawing:
         drawn = Drawn(self.seed, -self._held[0][0] if few else None, self.n)
         rows = sorted((place, id_, text) for _, place, id_, text in self._held if any(text))
         places = np.fromiter((place for place, _, _ in rows), np.intp, len(rows))
-        vectors = joined(seen.sentences.rows(places))
+        vectors = joined(seen.sentences_of(places))
         return TagState(drawn, tuple(i for _, i, _ in rows), tuple(t for _, _, t in rows), vectors)
 
 
