@@ -14,6 +14,7 @@ FLOORS = (
     "cli",
     "api",
     "report",
+    "tune",
     "select",
     "assess",
     "generate",
@@ -21,13 +22,14 @@ FLOORS = (
     "collect",
     "formats",
     "run",
+    "weights",
     "language",
     "data",
 )
-STAGES = {"report", "select", "assess", "generate", "collect", "formats"}
+STAGES = {"report", "tune", "select", "assess", "generate", "collect", "formats"}
 #: The report and the selection ask the registry what each indicator declares: its direction and its principle.
-#: A reference corpus to assess by is a file of a training-data format.
-ALLOWED = {("report", "assess"), ("select", "assess"), ("assess", "formats")}
+#: A reference corpus to assess by, and a set to tune on, are files of a training-data format.
+ALLOWED = {("report", "assess"), ("select", "assess"), ("assess", "formats"), ("tune", "formats")}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 
 import orjson
 
-from vlit.assess.encoders.located import located
 from vlit.assess.seen import Part, Seen
 from vlit.data.sample import Sample
 from vlit.data.score import Score, SetScore
 from vlit.run.stage import Config
+from vlit.weights.located import located
 
 if TYPE_CHECKING:
     from vlit.teacher.config import TeacherConfig

@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pydantic
 
-from vlit.assess.encoders.located import check_reachable, folder_lines, located
 from vlit.assess.seen import Pictures, Seen, Sentences
 from vlit.data.embedding import Embedding
 from vlit.data.picture import Picture, packed
@@ -29,6 +28,7 @@ from vlit.data.score import Quarantined, shown
 from vlit.data.store import part_key, read_part
 from vlit.run.folder import RunFolder
 from vlit.run.stage import Config, Output, Shard, Stage
+from vlit.weights.located import check_reachable, folder_lines, located
 
 if TYPE_CHECKING:
     from vlit.assess.encoders.sentences import SentenceEncoder
@@ -82,6 +82,7 @@ class ObserveStage(Stage[ObserveConfig]):
         "vlit.assess.observe",
         "vlit.assess.encoders",
         "vlit.assess.pictures",
+        "vlit.weights",
         "vlit.data",
     )
     Config = ObserveConfig

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, NamedTuple
 import pyarrow.parquet as pq
 import pydantic
 
-from vlit.assess.encoders.located import check_reachable
 from vlit.assess.indicator import AnyIndicator, Fit, Indicator
 from vlit.assess.observe import PHOTOS, on_gpu, one_thread
 from vlit.assess.parts import Ranges, read_part_of, whole
@@ -26,6 +25,7 @@ from vlit.run.folder import RunFolder
 from vlit.run.named import check_named
 from vlit.run.progress import Progress
 from vlit.run.stage import Config, Output, Setting, Shard, Stage
+from vlit.weights.located import check_reachable
 
 #: What the stage before this one saw.
 _OBSERVED = frozenset({"sentences", "pictures"})
@@ -118,7 +118,13 @@ class AssessStage(Stage[AssessConfig]):
     reads: ClassVar[tuple[str, ...]] = ("samples", "scenes", "pictures", "embeddings")
     optional: ClassVar[tuple[str, ...]] = ("scenes", "pictures", "embeddings")
     writes: ClassVar[tuple[str, ...]] = ("set_scores", "scores")
-    code: ClassVar[tuple[str, ...]] = ("vlit.assess", "vlit.teacher", "vlit.language", "vlit.data")
+    code: ClassVar[tuple[str, ...]] = (
+        "vlit.assess",
+        "vlit.teacher",
+        "vlit.weights",
+        "vlit.language",
+        "vlit.data",
+    )
     Config = AssessConfig
 
     def __init__(self, config: AssessConfig, setting: Setting) -> None:

@@ -20,7 +20,6 @@ from typing import Any, ClassVar
 
 import pydantic
 
-from vlit.assess.encoders.located import folder_lines, located
 from vlit.assess.encoders.multimodal import ImageTextModel, Reading, Unreadable, image_text_model
 from vlit.assess.indicator import Form, Indicator, Need
 from vlit.assess.seen import Part
@@ -28,6 +27,7 @@ from vlit.data.images import ImageProblem, open_rgb
 from vlit.data.sample import Sample
 from vlit.data.score import Score
 from vlit.run.stage import Config
+from vlit.weights.located import folder_lines, located
 
 #: Apache-2.0, 1 GB.
 MODEL = "HuggingFaceTB/SmolVLM-500M-Instruct"

@@ -24,7 +24,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pydantic
 
-from vlit.assess.encoders.located import folder_lines, located
 from vlit.assess.encoders.photos import photo_vectors
 from vlit.assess.encoders.sentences import F32
 from vlit.assess.encoders.vision import VisionEncoder, vision_encoder
@@ -34,6 +33,7 @@ from vlit.data.sample import Role, Sample
 from vlit.data.score import Score, shown
 from vlit.language.tokens import sentences
 from vlit.run.stage import Config
+from vlit.weights.located import folder_lines, located
 
 #: MIT, 1.7 GB.
 CLIP = "openai/clip-vit-large-patch14"

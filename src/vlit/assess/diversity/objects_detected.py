@@ -23,13 +23,13 @@ import pydantic
 import yaml
 
 from vlit.assess.diversity.objects import distinct_labels, over_images, plain, told
-from vlit.assess.encoders.located import folder_lines, located
 from vlit.assess.indicator import Form, Indicator, Need
 from vlit.assess.seen import Part
 from vlit.data.images import ImageProblem, open_rgb
 from vlit.data.scene import Image
 from vlit.data.score import Score, SetScore
 from vlit.run.stage import Config
+from vlit.weights.located import folder_lines, located
 
 if TYPE_CHECKING:
     import PIL.Image as PILImage
@@ -109,7 +109,7 @@ class Detector:
     def __init__(self, config: ObjectDiversityDetectedConfig) -> None:
         from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
-        from vlit.assess.encoders.device import load, pick_device, quiet
+        from vlit.weights.device import load, pick_device, quiet
 
         quiet()
         self._config = config
@@ -124,7 +124,7 @@ class Detector:
 
     def counts(self, pictures: Sequence[PILImage.Image]) -> list[Counter[str]]:
         """Boxes of each picture by label."""
-        from vlit.assess.encoders.device import in_batches
+        from vlit.weights.device import in_batches
 
         totals: list[Counter[str]] = [Counter() for _ in pictures]
         for labels in self._prompts:

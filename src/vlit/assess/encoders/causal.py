@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vlit.assess.encoders.device import in_batches, load, on_grid, pick_device, pick_dtype, quiet
 from vlit.data.errors import VlitError
+from vlit.weights.device import in_batches, load, on_grid, pick_device, pick_dtype, quiet
 
 #: Tokens of a batch; each has one number for every word of the vocabulary.
 _TOKENS = {"cpu": 1 << 11, "mps": 1 << 13, "cuda": 1 << 15}

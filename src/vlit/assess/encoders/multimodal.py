@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from vlit.assess.encoders.device import in_batches, load, pick_device, pick_dtype, quiet
 from vlit.data.errors import VlitError
 from vlit.data.sample import IMAGE_TOKEN, Turn
+from vlit.weights.device import in_batches, load, pick_device, pick_dtype, quiet
 
 if TYPE_CHECKING:
     import PIL.Image as PILImage
@@ -108,7 +108,7 @@ class ImageTextModel:
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         model: Any = AutoModelForImageTextToText.from_pretrained(self.name, dtype=self._dtype)
-        processor = AutoProcessor.from_pretrained(self.name)  # type: ignore[no-untyped-call]
+        processor = AutoProcessor.from_pretrained(self.name)
         return model.to(self._device).eval(), processor
 
     def _has_template(self) -> bool:

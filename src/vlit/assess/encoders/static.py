@@ -147,7 +147,7 @@ class Distilling:
         import torch
         from transformers import AutoModel
 
-        from vlit.assess.encoders.device import load, quiet
+        from vlit.weights.device import load, quiet
 
         quiet()
         model = load(str(self._folder), lambda: AutoModel.from_pretrained(self._folder, dtype=torch.float32))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vlit.assess.encoders.device import in_batches, load, on_grid, pick_device, pick_dtype, quiet
 from vlit.assess.encoders.sentences import F32, SentenceEncoder
 from vlit.data.errors import VlitError
+from vlit.weights.device import in_batches, load, on_grid, pick_device, pick_dtype, quiet
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

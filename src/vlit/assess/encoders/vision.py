@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from vlit.assess.encoders.device import in_batches, load, pick_device, quiet
 from vlit.assess.encoders.sentences import F32, unit
 from vlit.data.errors import VlitError
+from vlit.weights.device import in_batches, load, pick_device, quiet
 
 if TYPE_CHECKING:
     import PIL.Image as PILImage
@@ -111,7 +111,7 @@ class VisionEncoder:
         model = AutoModel.from_pretrained(self.name, dtype=self._dtype)
         return (
             model.to(self._device).eval(),
-            AutoImageProcessor.from_pretrained(self.name),  # type: ignore[no-untyped-call]
+            AutoImageProcessor.from_pretrained(self.name),
             AutoTokenizer.from_pretrained(self.name),
         )
 

@@ -17,13 +17,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 
-from vlit.assess.encoders.located import folder_lines, located
 from vlit.assess.indicator import Form, Indicator
 from vlit.assess.seen import Part
 from vlit.data.errors import VlitError
 from vlit.data.sample import strip_image_tokens
 from vlit.data.score import Score
 from vlit.run.stage import Config
+from vlit.weights.located import folder_lines, located
 
 #: Labels that say that nothing is wrong, in lower case, as classifiers on the hub name them.
 INNOCENT = frozenset(
@@ -92,7 +92,7 @@ class Classifier:
     def __init__(self, name: str, device: str = "auto") -> None:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        from vlit.assess.encoders.device import load, pick_device, quiet
+        from vlit.weights.device import load, pick_device, quiet
 
         quiet()
         self.name, self._device = name, pick_device(device)
@@ -132,7 +132,7 @@ class Classifier:
 
     def judged(self, texts: Sequence[str], labels: Sequence[str], batch_size: int) -> list[tuple[float, str]]:
         """The highest probability of a toxic label of each text, and the label."""
-        from vlit.assess.encoders.device import in_batches
+        from vlit.weights.device import in_batches
 
         places = self.toxic(labels)
         order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))  # little padding

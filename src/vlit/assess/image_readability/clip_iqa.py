@@ -18,7 +18,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 
-from vlit.assess.encoders.located import folder_lines, located
 from vlit.assess.encoders.photos import photo_vectors
 from vlit.assess.encoders.sentences import F32
 from vlit.assess.encoders.vision import VisionEncoder, vision_encoder
@@ -27,6 +26,7 @@ from vlit.assess.seen import Part
 from vlit.data.errors import VlitError
 from vlit.data.score import Score
 from vlit.run.stage import Config
+from vlit.weights.located import folder_lines, located
 
 #: The model of the matching degree, so that one is loaded for both. MIT, 1.7 GB.
 MODEL = "openai/clip-vit-large-patch14"

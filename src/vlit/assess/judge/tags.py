@@ -26,7 +26,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pydantic
 
-from vlit.assess.encoders.located import folder_lines, located
 from vlit.assess.encoders.sentences import sentence_encoder
 from vlit.assess.indicator import Direction, Need, Principle, Scope
 from vlit.assess.judge.hearing import Flaw, Heard, hear
@@ -42,6 +41,7 @@ from vlit.teacher.exchange import Conversation
 from vlit.teacher.journal import JournalView
 from vlit.teacher.message import Sampling
 from vlit.teacher.reply import Choice
+from vlit.weights.located import folder_lines, located
 
 _SAID = "the judge named: "
 

@@ -21,12 +21,12 @@ from typing import Any, ClassVar
 import pydantic
 
 from vlit.assess.encoders.causal import causal_model
-from vlit.assess.encoders.located import folder_lines, located
 from vlit.assess.indicator import Form, Indicator
 from vlit.assess.seen import Part
 from vlit.data.sample import strip_image_tokens
 from vlit.data.score import Score, SetScore
 from vlit.run.stage import Config
+from vlit.weights.located import folder_lines, located
 
 #: Apache-2.0, 270 MB.
 MODEL = "HuggingFaceTB/SmolLM2-135M"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from vlit.assess.encoders.device import load
+from vlit.weights.device import load
 
 
 def located(name: str, base: Path) -> str:

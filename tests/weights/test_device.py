@@ -1,7 +1,7 @@
 import pytest
 
-from vlit.assess.encoders.device import in_batches, load, pick_device, pick_dtype, spent
 from vlit.data.errors import VlitError
+from vlit.weights.device import in_batches, load, pick_device, pick_dtype, spent
 
 torch = pytest.importorskip("torch")
 

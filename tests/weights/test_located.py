@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.assess.test_observe import made_set
-from vlit.assess.encoders.located import check_reachable, folder_lines, located
 from vlit.data.errors import VlitError
 from vlit.run.engine import execute
 from vlit.run.folder import RunFolder
 from vlit.run.recipe import parse_recipe
+from vlit.weights.located import check_reachable, folder_lines, located
 
 
 def test_a_folder_is_found_beside_the_recipe_also_with_a_pooling_behind_it(tmp_path):

@@ -167,6 +167,6 @@ def quiet() -> None:
     """Let transformers load weights without bars and notices: the run has its own progress."""
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()
     for name in ("transformers", "sentence_transformers"):
         logging.getLogger(name).setLevel(logging.ERROR)

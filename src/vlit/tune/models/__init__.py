@@ -1,0 +1,1 @@
+"""Architectures: one file each, behind the interface of ``architecture``."""

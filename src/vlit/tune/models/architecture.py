@@ -1,0 +1,112 @@
+"""What tuning needs to know of a model: its parts, its image slots, its hidden states and its head.
+
+A new architecture is one file with one subclass, and a line in ``registry``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from vlit.data.scene import Image
+from vlit.tune.config import ModelConfig
+from vlit.tune.example import Batch
+
+if TYPE_CHECKING:
+    import PIL.Image as PILImage
+    import torch
+
+#: The parts of a multimodal model that are frozen, tuned whole, or tuned by LoRA.
+Part = Literal["vision", "connector", "llm"]
+PARTS: tuple[Part, ...] = ("vision", "connector", "llm")
+
+
+class Architecture(ABC):
+    """A multimodal model with its tokenizer and image processor.
+
+    Attributes:
+        model: The ``PreTrainedModel`` itself; ``generate`` and ``save_pretrained`` are its own.
+        tokenizer: Fast tokenizer; its ``chat_template`` is what training and inference both use.
+        processor: The model's processor where transformers has one, else the image processor.
+    """
+
+    name: ClassVar[str]  #: key in the recipe
+    model_types: ClassVar[tuple[str, ...]] = ()  #: ``config.model_type`` of checkpoints that it loads
+    packs: bool = True  #: whether several documents may share a row
+    seq2seq: bool = False  #: whether the language model is an encoder-decoder
+    #: Dotted prefixes of the parameters of each part, in ``model``. Every parameter belongs to exactly one.
+    parts: ClassVar[Mapping[Part, tuple[str, ...]]]
+
+    def __init__(self, model: Any, tokenizer: Any, processor: Any) -> None:
+        self.model, self.tokenizer, self.processor = model, tokenizer, processor
+
+    @classmethod
+    @abstractmethod
+    def assemble(cls, config: ModelConfig) -> Self:
+        """A new model from the weights of a vision encoder and a language model; the connector starts anew.
+
+        Raises:
+            VlitError: When a part cannot be loaded, or is of no use here.
+        """
+
+    @classmethod
+    @abstractmethod
+    def load(cls, name: str) -> Self:
+        """A checkpoint with its tokenizer and processor, from a hub id or a folder, in float32.
+
+        Raises:
+            VlitError: When it cannot be loaded, is of another architecture, or lacks the image token.
+        """
+
+    @abstractmethod
+    def slot(self, image: Image) -> Sequence[int]:
+        """The ids that stand for this image in the text: as many placeholders as it has features."""
+
+    @abstractmethod
+    def pixels(self, pictures: Sequence[PILImage.Image]) -> dict[str, torch.Tensor]:
+        """What the vision part reads of at least one RGB picture, ready for ``Batch.images``."""
+
+    @abstractmethod
+    def inputs(self, batch: Batch) -> dict[str, Any]:
+        """What ``model`` takes for a batch beside attention mask and positions: ids, pixels."""
+
+    @abstractmethod
+    def hidden(self, batch: Batch, mask: Any) -> torch.Tensor:
+        """Last hidden states (rows, n, d) of the decoder; encoder-decoder: (rows, m, d) at the labels.
+
+        Args:
+            batch: On the model's device.
+            mask: What ``attention.mask`` made of it for the attention in use. The decoder takes it as it is.
+        """
+
+    @property
+    def head(self) -> torch.nn.Module:
+        """Hidden states to logits; called on the places of labels alone."""
+        found: torch.nn.Module = self.model.get_output_embeddings()
+        return found
+
+    @property
+    @abstractmethod
+    def decoder(self) -> Any:
+        """The language model's body, a ``PreTrainedModel``: attention and checkpointing are set there."""
+
+    def part_of(self, parameter: str) -> Part:
+        """The part that a parameter belongs to, by its name in ``model``.
+
+        Raises:
+            KeyError: When it belongs to none; a mistake in ``parts``.
+        """
+        return next(
+            part
+            for part, starts in self.parts.items()
+            for start in starts
+            if f"{parameter}.".startswith(f"{start}.")
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write what ``from_pretrained`` reads: weights as safetensors, tokenizer, processor, chat template."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.processor.save_pretrained(folder)

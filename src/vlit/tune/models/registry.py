@@ -1,0 +1,84 @@
+"""The architectures by name, and which of them loads a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vlit.data.errors import VlitError, nearest
+from vlit.data.registry import Registry
+from vlit.tune.config import ModelConfig
+from vlit.tune.models.architecture import Architecture
+from vlit.weights.device import load
+from vlit.weights.located import located
+
+ARCHITECTURES = Registry(
+    "vlit.architectures",
+    {
+        "llava": "vlit.tune.models.llava:Llava",
+        "blip2": "vlit.tune.models.blip2:Blip2",
+        "instructblip": "vlit.tune.models.instructblip:InstructBlip",
+        "flamingo": "vlit.tune.models.flamingo:Flamingo",
+        "auto": "vlit.tune.models.auto:Auto",
+    },
+)
+
+
+def open_model(config: ModelConfig, base: Path) -> Architecture:
+    """The model that a recipe names: a checkpoint, or assembled from its parts. In float32, on the CPU.
+
+    Args:
+        config: Its names of folders may be relative.
+        base: Folder that they are relative to.
+
+    Raises:
+        VlitError: When it cannot be loaded, or the checkpoint is of another architecture.
+    """
+    if config.checkpoint is not None:
+        return load_model(located(config.checkpoint, base), config.architecture)
+    assert config.architecture is not None and config.vision is not None and config.llm is not None
+    here = {"vision": located(config.vision, base), "llm": located(config.llm, base)}
+    return _named(config.architecture).assemble(config.model_copy(update=here))
+
+
+def load_model(name: str, architecture: str | None = None) -> Architecture:
+    """A checkpoint, by the architecture that its config tells. In float32, on the CPU.
+
+    Args:
+        name: Hub id or folder.
+        architecture: The one that is expected; any by default.
+
+    Raises:
+        VlitError: When it cannot be loaded, or is of another architecture.
+    """
+    found = architecture_of(name)
+    if architecture is not None and found != architecture:
+        raise VlitError(
+            f"this checkpoint is {found}, and the recipe says {architecture}",
+            where=name,
+            todo=f"set tune.model.architecture to {found}, or leave it out",
+        )
+    return _named(found).load(name)
+
+
+def architecture_of(name: str) -> str:
+    """The architecture that loads a checkpoint; ``auto`` for models that have no file of their own here.
+
+    Raises:
+        VlitError: When there is no checkpoint of that name.
+    """
+    from transformers import AutoConfig
+
+    kind = load(name, lambda: AutoConfig.from_pretrained(name)).model_type
+    return next((n for n in ARCHITECTURES.names() if kind in ARCHITECTURES.load(n).model_types), "auto")
+
+
+def _named(name: str) -> type[Architecture]:
+    try:
+        found: type[Architecture] = ARCHITECTURES.load(name)
+    except VlitError:
+        raise VlitError(
+            f"there is no architecture {name!r}",
+            where="tune.model.architecture",
+            todo=nearest(name, ARCHITECTURES.names()),
+        ) from None
+    return found

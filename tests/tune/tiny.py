@@ -1,0 +1,32 @@
+"""Tiny models of random weights, assembled as a user would assemble large ones, and samples to tune them on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.assess.encoders.tiny import clip, llama
+from vlit.tune.config import ModelConfig
+from vlit.tune.models.architecture import Architecture
+from vlit.tune.models.registry import open_model
+
+#: Turns in the manner of Vicuna; the answer's end is the tokenizer's own end of text.
+TEMPLATE = (
+    "{% for m in messages %}{% if m.role == 'user' %}USER: {% for c in m.content %}"
+    "{% if c.type == 'image' %}<image>\n{% else %}{{ c.text }}{% endif %}{% endfor %}"
+    "{% elif m.role == 'assistant' %} ASSISTANT: {{ m.content[0].text }}{{ eos_token }}"
+    "{% else %}{{ m.content[0].text }} {% endif %}{% endfor %}"
+    "{% if add_generation_prompt %} ASSISTANT:{% endif %}"
+)
+
+
+def llava(folder: Path, **settings: Any) -> Architecture:
+    """A LLaVA of 4 patches an image, two layers, and a vocabulary of bytes."""
+    clip(folder / "clip")
+    llama(folder / "llama", longest=4096)
+    config = ModelConfig(
+        architecture="llava", vision=str(folder / "clip"), llm=str(folder / "llama"), **settings
+    )
+    found = open_model(config, folder)
+    found.tokenizer.chat_template = TEMPLATE
+    return found
