@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from vlit.data.embedding import Embedding
+from vlit.data.encoded import Encoded
 from vlit.data.errors import VlitError
 from vlit.data.exchange import Exchange
 from vlit.data.ingredient import Ingredient
@@ -30,6 +31,7 @@ TABLES: Mapping[str, type[Row]] = {
     "set_scores": SetScore,
     "verdicts": Verdict,
     "selected": Sample,
+    "examples": Encoded,
     "quarantine": Quarantined,
 }
 

@@ -78,7 +78,7 @@ class StageConfig(stage.Config):
     """One stage of tuning, such as align or instruct."""
 
     name: str = Field("instruct", pattern=r"^\w[\w-]*$", description="its folder below model/stages")
-    data: DataConfig = DataConfig()
+    data: DataConfig | None = Field(None, description="of this stage; by default that of all stages")
     trainable: Trainable = Trainable()
     lr: Rates = Field(
         Rates(vision=2e-5, connector=2e-5, llm=2e-5), description="one number, or one for each part"
@@ -153,6 +153,7 @@ class TuneConfig(stage.Config):
         None, description="settings of a published model; `vlit tune --presets` lists them"
     )
     model: ModelConfig = ModelConfig(checkpoint="pocket")
+    data: DataConfig = DataConfig()
     stages: tuple[StageConfig, ...] = (StageConfig(),)
     lora: LoraConfig = LoraConfig()
     max_length: int = Field(2048, ge=8, description="tokens of a sample, image features counted")
