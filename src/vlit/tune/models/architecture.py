@@ -44,8 +44,12 @@ class Architecture(ABC):
 
     @classmethod
     @abstractmethod
-    def assemble(cls, config: ModelConfig) -> Self:
+    def assemble(cls, config: ModelConfig, *, weights: bool = True) -> Self:
         """A new model from the weights of a vision encoder and a language model; the connector starts anew.
+
+        Args:
+            config: Names both parts.
+            weights: Without them it is built on the meta device; none are read or drawn. For encoding.
 
         Raises:
             VlitError: When a part cannot be loaded, or is of no use here.
@@ -53,8 +57,12 @@ class Architecture(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, name: str) -> Self:
+    def load(cls, name: str, *, weights: bool = True) -> Self:
         """A checkpoint with its tokenizer and processor, from a hub id or a folder, in float32.
+
+        Args:
+            name: Hub id or folder.
+            weights: As in ``assemble``.
 
         Raises:
             VlitError: When it cannot be loaded, is of another architecture, or lacks the image token.

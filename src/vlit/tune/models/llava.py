@@ -14,7 +14,13 @@ from vlit.data.scene import Image
 from vlit.tune.config import ModelConfig
 from vlit.tune.example import Batch
 from vlit.tune.models.architecture import Architecture, Part
-from vlit.tune.models.parts import IMAGE_PLACEHOLDER, add_token, language_model, vision_encoder
+from vlit.tune.models.parts import (
+    IMAGE_PLACEHOLDER,
+    add_token,
+    language_model,
+    on_meta,
+    vision_encoder,
+)
 from vlit.weights.device import load, quiet
 
 if TYPE_CHECKING:
@@ -34,25 +40,27 @@ class Llava(Architecture):
     }
 
     @classmethod
-    def assemble(cls, config: ModelConfig) -> Self:
+    def assemble(cls, config: ModelConfig, *, weights: bool = True) -> Self:
         """See :class:`Architecture`; features are those of the last layer but one, without the CLS token."""
         from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
         assert config.vision is not None and config.llm is not None  # the config asks for both
-        tower, images = vision_encoder(config.vision)
-        llm, tokenizer = language_model(config.llm)
+        tower, images = vision_encoder(config.vision, weights=weights)
+        llm, tokenizer = language_model(config.llm, weights=weights)
         token = add_token(llm, tokenizer, IMAGE_PLACEHOLDER)
-        whole = LlavaForConditionalGeneration(
-            LlavaConfig(
-                vision_config=tower.config,
-                text_config=llm.config,
-                image_token_index=token,
-                image_seq_length=(tower.config.image_size // tower.config.patch_size) ** 2,
-            )
+        settings = LlavaConfig(
+            vision_config=tower.config,
+            text_config=llm.config,
+            image_token_index=token,
+            image_seq_length=(tower.config.image_size // tower.config.patch_size) ** 2,
         )
-        whole.model.vision_tower.load_state_dict(tower.state_dict())
-        whole.model.language_model.load_state_dict(llm.model.state_dict())
-        whole.lm_head.load_state_dict(llm.lm_head.state_dict())
+        if weights:
+            whole = LlavaForConditionalGeneration(settings)
+            whole.model.vision_tower.load_state_dict(tower.state_dict())
+            whole.model.language_model.load_state_dict(llm.model.state_dict())
+            whole.lm_head.load_state_dict(llm.lm_head.state_dict())
+        else:
+            whole = on_meta(LlavaForConditionalGeneration, settings)
         whole.generation_config = llm.generation_config
         processor = LlavaProcessor(
             image_processor=images,
@@ -65,13 +73,18 @@ class Llava(Architecture):
         return cls(whole, tokenizer, processor)
 
     @classmethod
-    def load(cls, name: str) -> Self:
+    def load(cls, name: str, *, weights: bool = True) -> Self:
         """See :class:`Architecture`."""
         import torch
-        from transformers import AutoProcessor, LlavaForConditionalGeneration
+        from transformers import AutoConfig, AutoProcessor, LlavaForConditionalGeneration
+
+        def opened() -> Any:
+            if weights:
+                return LlavaForConditionalGeneration.from_pretrained(name, dtype=torch.float32)
+            return on_meta(LlavaForConditionalGeneration, AutoConfig.from_pretrained(name))
 
         quiet()
-        model = load(name, lambda: LlavaForConditionalGeneration.from_pretrained(name, dtype=torch.float32))
+        model = load(name, opened)
         processor = load(name, lambda: AutoProcessor.from_pretrained(name))
         if IMAGE_PLACEHOLDER not in processor.tokenizer.get_vocab():
             raise VlitError(

@@ -23,29 +23,31 @@ ARCHITECTURES = Registry(
 )
 
 
-def open_model(config: ModelConfig, base: Path) -> Architecture:
+def open_model(config: ModelConfig, base: Path, *, weights: bool = True) -> Architecture:
     """The model that a recipe names: a checkpoint, or assembled from its parts. In float32, on the CPU.
 
     Args:
         config: Its names of folders may be relative.
         base: Folder that they are relative to.
+        weights: Without them the model is built on the meta device: tokenizer, processor and slots work.
 
     Raises:
         VlitError: When it cannot be loaded, or the checkpoint is of another architecture.
     """
     if config.checkpoint is not None:
-        return load_model(located(config.checkpoint, base), config.architecture)
+        return load_model(located(config.checkpoint, base), config.architecture, weights=weights)
     assert config.architecture is not None and config.vision is not None and config.llm is not None
     here = {"vision": located(config.vision, base), "llm": located(config.llm, base)}
-    return _named(config.architecture).assemble(config.model_copy(update=here))
+    return _named(config.architecture).assemble(config.model_copy(update=here), weights=weights)
 
 
-def load_model(name: str, architecture: str | None = None) -> Architecture:
+def load_model(name: str, architecture: str | None = None, *, weights: bool = True) -> Architecture:
     """A checkpoint, by the architecture that its config tells. In float32, on the CPU.
 
     Args:
         name: Hub id or folder.
         architecture: The one that is expected; any by default.
+        weights: As in ``open_model``.
 
     Raises:
         VlitError: When it cannot be loaded, or is of another architecture.
@@ -57,7 +59,7 @@ def load_model(name: str, architecture: str | None = None) -> Architecture:
             where=name,
             todo=f"set tune.model.architecture to {found}, or leave it out",
         )
-    return _named(found).load(name)
+    return _named(found).load(name, weights=weights)
 
 
 def architecture_of(name: str) -> str:
