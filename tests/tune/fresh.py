@@ -1,4 +1,4 @@
-"""Load what was saved as a stranger would: in a process of its own, with transformers alone, and see its logits.
+"""Load what was saved as a stranger would: in a process of its own, with transformers alone; see its logits.
 
     from tests.tune import fresh
 
@@ -46,7 +46,7 @@ def logits(*saved: Saved, vlit: bool = False) -> list[NDArray[Any]]:
     """
     with tempfile.TemporaryDirectory() as place:
         for number, one in enumerate(saved):
-            arrays = {name: _array(value) for name, value in one.inputs.items()}
+            arrays: dict[str, Any] = {name: _array(value) for name, value in one.inputs.items()}
             np.savez(Path(place) / f"{number}.npz", **arrays)
         jobs = [(str(s.folder), s.kind, s.trust, None if s.adapter is None else str(s.adapter)) for s in saved]
         run(_SCRIPT.format(jobs=jobs, vlit=vlit, place=place))
