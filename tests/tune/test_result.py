@@ -1,0 +1,261 @@
+"""What a stage leaves behind: loads in a fresh process with equal logits, and is whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pytest
+
+from tests.tune import fresh, tiny
+from vlit.data.scene import Image
+from vlit.tune.config import TuneConfig
+from vlit.tune.models.architecture import Architecture
+
+torch, peft = pytest.importorskip("torch"), pytest.importorskip("peft")
+
+from vlit.tune import merge, result  # noqa: E402
+from vlit.tune.trainable import make_trainable  # noqa: E402
+
+Make = Callable[[Path], Architecture]
+
+
+def config_of(folder: Path, **lora: Any) -> TuneConfig:
+    return TuneConfig.model_validate(
+        {
+            "model": {"architecture": "llava", "vision": str(folder / "clip"), "llm": str(folder / "llama")},
+            "stages": [{"trainable": {"vision": "frozen", "connector": "full", "llm": "lora"}}],
+            "lora": {"rank": 4, "alpha": 8, "dropout": 0.0, **lora},
+        }
+    )
+
+
+def adapted(model: Architecture, config: TuneConfig) -> Architecture:
+    """Adapters that change what the model says, and a connector that has been tuned."""
+    torch.manual_seed(3)
+    make_trainable(model, config.stages[-1], config.lora)
+    with torch.no_grad():
+        for name, parameter in model.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.2)
+            elif "lora_magnitude" in name:
+                parameter.mul_(1.3)
+            elif parameter.requires_grad and not merge.is_adapter(name):
+                parameter.add_(0.05)
+    model.model.eval()
+    return model
+
+
+def inputs(model: Architecture) -> dict[str, Any]:
+    slot = model.slot(Image(uri="x", width=9, height=5))
+    pixels = model.pixels([PIL.Image.new("RGB", (9, 5), (200, 30, 30))])
+    ids = torch.tensor([[5, *slot, 9, 12, 20]])
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **pixels}
+
+
+def logits(model: Architecture) -> Any:
+    with torch.no_grad():
+        return model.model.eval()(**inputs(model)).logits
+
+
+def write(model: Architecture, folder: Path, config: TuneConfig, **about: Any) -> None:
+    result.write_result(model, folder, config=config, stage=config.stages[-1], about=about)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["llava", "blip2", "flamingo"])
+def test_what_is_saved_gives_equal_logits_in_a_fresh_process(tmp_path: Path, name: str) -> None:
+    make = maker(name)
+    full = make(tmp_path)
+    merged, adapters = config_of(tmp_path), config_of(tmp_path, merge=False)
+    write(full, tmp_path / "full", merged)
+    want_full, asked = logits(full), inputs(full)
+    tuned = adapted(make(tmp_path), merged)
+    want = logits(tuned)
+    write(tuned, tmp_path / "merged", merged)
+    write(tuned, tmp_path / "adapters", adapters)
+    assert (want - want_full).abs().max() > 0.01
+    assert torch.equal(logits(tuned), want)  # writing has not changed the model
+
+    trust = name == "flamingo"
+    found = fresh.logits(
+        fresh.Saved(tmp_path / "full", asked, trust=trust),
+        fresh.Saved(tmp_path / "merged", asked, trust=trust),
+        fresh.Saved(tmp_path / "adapters" / "base", asked, trust=trust, adapter=tmp_path / "adapters"),
+    )
+    assert (torch.from_numpy(found[0]) - want_full).abs().max() < 1e-6
+    assert (torch.from_numpy(found[1]) - want).abs().max() < 1e-4
+    assert (torch.from_numpy(found[2]) - want).abs().max() < 1e-4
+
+
+def maker(name: str) -> Make:
+    """How a tiny model of that architecture is made."""
+    if name == "llava":
+        return tiny.llava
+    module = pytest.importorskip(f"tests.tune.tiny_{name}")
+    found: Make = getattr(module, name)
+    return found
+
+
+@pytest.mark.parametrize("dora", [False, True])
+def test_merging_is_what_peft_makes_of_it(tmp_path: Path, dora: bool) -> None:
+    config = config_of(tmp_path, dora=dora)
+    model = adapted(tiny.llava(tmp_path), config)
+    want, ours = logits(model), merge.merged_state(model.model)
+    for layer in merge.adapted(model.model).values():
+        layer.merge()
+    theirs = merge.base_state(model.model)
+    assert ours.keys() == theirs.keys()
+    assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) < 1e-6
+    plain = tiny.llava(tmp_path)
+    plain.model.load_state_dict(ours)
+    assert (logits(plain) - want).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("dora", [False, True])
+def test_adapters_of_a_named_checkpoint_come_alone(tmp_path: Path, dora: bool) -> None:
+    tiny.llava(tmp_path).save(tmp_path / "whole")
+    given = config_of(tmp_path, merge=False, dora=dora).model_dump()
+    given["model"] = {"checkpoint": str(tmp_path / "whole")}
+    given["stages"][0]["trainable"]["connector"] = "frozen"
+    config = TuneConfig.model_validate(given)
+    from vlit.tune.models.registry import load_model
+
+    model = adapted(load_model(str(tmp_path / "whole")), config)
+    want = logits(model)
+    write(model, tmp_path / "out", config)
+    assert not (tmp_path / "out" / "base").exists()
+    assert not list((tmp_path / "out").glob("model*.safetensors"))
+    said = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert said["base_model_name_or_path"] == "whole"  # the name, not where it lay
+    put = peft.PeftModel.from_pretrained(load_model(str(tmp_path / "whole")).model, str(tmp_path / "out"))
+    with torch.no_grad():
+        assert (put.eval()(**inputs(model)).logits - want).abs().max() < 1e-5
+
+
+def test_an_opened_result_has_its_adapters_merged(tmp_path: Path) -> None:
+    config = config_of(tmp_path, merge=False)
+    model = adapted(tiny.llava(tmp_path), config)
+    write(model, tmp_path / "out", config)
+    opened = result.open_result(tmp_path / "out")
+    assert not merge.adapted(opened.model)
+    assert (logits(opened) - logits(model)).abs().max() < 1e-4
+
+
+def test_weights_are_written_in_one_format(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    config = config_of(tmp_path)
+    model = tiny.llava(tmp_path)
+    make_trainable(model, config.stages[0], config.lora, bf16=True)
+    assert len({p.dtype for p in model.model.parameters()}) == 2
+    write(model, tmp_path / "out", config)
+    stored = load_file(tmp_path / "out" / "model.safetensors")
+    assert {t.dtype for t in stored.values()} == {torch.bfloat16}
+    said = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert {said["dtype"], said["text_config"]["dtype"], said["vision_config"]["dtype"]} == {"bfloat16"}
+
+
+def test_notes_tell_what_the_model_went_through(tmp_path: Path) -> None:
+    config = config_of(tmp_path)
+    data = {"fingerprint": "ab12", "samples": 3}
+    write(tiny.llava(tmp_path), tmp_path / "out", config, data=data)
+    notes = json.loads((tmp_path / "out" / "vlit.json").read_text())
+    assert (notes["format"], notes["architecture"], notes["data"]) == (1, "llava", data)
+    assert [own["name"] for own in notes["stages"]] == ["instruct"]
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {*notes["files"], "vlit.json"}
+    assert {"generation_config.json", "chat_template.jinja", "tokenizer.json", "README.md"} <= files
+    assert all(stat.S_IMODE((tmp_path / "out" / name).stat().st_mode) & 0o044 for name in files)
+
+
+def test_no_path_of_the_machine_is_written(tmp_path: Path) -> None:
+    write(tiny.llava(tmp_path), tmp_path / "out", config_of(tmp_path))
+    for path in (tmp_path / "out").iterdir():
+        if path.suffix in (".json", ".md", ".jinja"):
+            assert str(tmp_path) not in path.read_text(), path.name
+
+
+def test_a_generation_config_that_hub_models_bring_is_mended(tmp_path: Path) -> None:
+    model = tiny.llava(tmp_path)
+    model.model.generation_config.temperature = 0.6  # as Llama 2 and Vicuna ship it: no do_sample
+    write(model, tmp_path / "out", config_of(tmp_path))
+    said = json.loads((tmp_path / "out" / "generation_config.json").read_text())
+    assert said["do_sample"] is True
+    assert not model.model.generation_config.do_sample  # that of the model is not touched
+
+
+def test_a_new_result_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+    config, model = config_of(tmp_path), tiny.llava(tmp_path)
+    write(model, tmp_path / "out", config)
+    (tmp_path / "out" / "stale").touch()
+    write(model, tmp_path / "out", config)
+    assert not (tmp_path / "out" / "stale").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"clip", "llama", "out"}
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from tests.tune import tiny
+from tests.tune.test_result import config_of, write
+from vlit.data.errors import VlitError
+place = Path(sys.argv[1])
+model = tiny.llava(place)
+if sys.argv[2] == "again":
+    write(model, place / "out", config_of(place))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    write(model, place / "out", config_of(place))
+except VlitError as error:
+    print("stopped:", error.what)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["once", "again"])
+def test_a_disk_that_is_full_leaves_nothing_half_written(tmp_path: Path, first: str) -> None:
+    """No room for a file of 50 kB stands for a full disk: writing stops in the middle of the weights."""
+    found = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path), first],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.startswith("stopped: "), found.stderr
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == ({"clip", "llama"} if first == "once" else {"clip", "llama", "out"})
+    if first == "again":
+        assert (tmp_path / "out" / "vlit.json").is_file()  # the older one survives
+
+
+def test_a_full_disk_is_told_as_such() -> None:
+    error = result._as_os_error(RuntimeError("I/O error: No space left on device (os error 28)"))
+    assert error.errno == 28
+
+
+def test_publishing_keeps_what_else_lies_there(tmp_path: Path) -> None:
+    config, model = config_of(tmp_path), tiny.llava(tmp_path)
+    there = tmp_path / "model"
+    write(model, there / "stages" / "instruct" / "result", config)
+    result.publish(there / "stages" / "instruct" / "result", there)
+    assert (there / "vlit.json").is_file() and (there / "model.safetensors").is_file()
+    from vlit.tune.models.registry import load_model
+
+    assert torch.equal(logits(load_model(str(there))), logits(model))
+    lora = adapted(model, config_of(tmp_path, merge=False))
+    write(lora, there / "stages" / "instruct" / "result", config_of(tmp_path, merge=False))
+    result.publish(there / "stages" / "instruct" / "result", there)
+    assert not (there / "model.safetensors").exists()  # of the earlier result
+    assert (there / "base" / "model.safetensors").is_file()
+    assert (there / "stages" / "instruct" / "result" / "adapter_model.safetensors").is_file()
