@@ -60,21 +60,24 @@ def ours(folder: Path, workers: int) -> dict[str, Any]:
     """Observe and assess what is loaded already."""
     run, plan = RunFolder(folder / "run"), recipe(folder)
     execute(plan, run, workers=1, until="load")
-    seconds: dict[str, float] = {}
-    cpu = cpu_seconds()
+    cpu, start = cpu_seconds(), time.perf_counter()
     with worker_peak() as peak:
-        for stage in ("observe", "assess"):
-            start = time.perf_counter()
-            execute(plan, run, workers=workers, until=stage)
-            seconds[stage] = time.perf_counter() - start
+        execute(plan, run, workers=workers)
+    seconds = time.perf_counter() - start
     return {
         "samples": len(run.samples),
-        "seconds": sum(seconds.values()),
+        "seconds": seconds,
         "cpu": cpu_seconds() - cpu,
         "peak_parent": peak_mb(),
         "peak_worker": peak[0],
-        "steps": seconds,
+        "steps": stage_seconds(run),
     }
+
+
+def stage_seconds(run: RunFolder) -> dict[str, float]:
+    """What each stage took, from the run's log."""
+    events = map(json.loads, run.log.read_text(encoding="utf-8").splitlines())
+    return {e["stage"]: e["seconds"] for e in events if e["event"] == "stage finished" and e["stage"] != "load"}
 
 
 def cpu_seconds() -> float:

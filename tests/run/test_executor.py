@@ -7,7 +7,7 @@ import time
 import pytest
 
 from vlit.data.errors import VlitError
-from vlit.run.executor import run_jobs
+from vlit.run.executor import run_jobs, workers_kept
 
 
 def add(shared: int, job: int) -> int:
@@ -93,3 +93,27 @@ def test_processes_share_the_cores_and_keep_what_the_user_set(monkeypatch: pytes
     assert "OPENBLAS_NUM_THREADS" not in os.environ
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
     assert set(run_jobs(threads_of, None, range(2), 2)) == {"7"}
+
+
+def pid_and(shared: str, job: int) -> tuple[int, str]:
+    return os.getpid(), shared
+
+
+def test_workers_that_are_kept_do_the_next_jobs_with_what_those_need() -> None:
+    with workers_kept():
+        first = set(run_jobs(pid_and, "a", range(40), 2))
+        second = set(run_jobs(pid_and, "b", range(40), 2))
+        (alone,) = {pid for pid, _ in run_jobs(pid_and, "c", range(3), 1)}
+        other = set(run_jobs(pid_and, "d", range(40), 3))
+    assert {pid for pid, _ in first} >= {pid for pid, _ in second} and {s for _, s in second} == {"b"}
+    assert alone == os.getpid() and not {pid for pid, _ in other} & {pid for pid, _ in first}
+    for pid in {pid for found in (first, second, other) for pid, _ in found}:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_nothing_is_kept_after_an_error() -> None:
+    with workers_kept():
+        with pytest.raises(VlitError, match="no good"):
+            list(run_jobs(complain, None, range(3), 2))
+        assert sorted(run_jobs(add, 10, range(4), 2)) == [10, 11, 12, 13]

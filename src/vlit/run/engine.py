@@ -15,7 +15,7 @@ import vlit
 from vlit.data.errors import VlitError
 from vlit.data.schema import to_table
 from vlit.data.store import atomic, count_rows, is_sound, part_path, unwritable, write_part
-from vlit.run.executor import collecting_rarely, run_jobs
+from vlit.run.executor import collecting_rarely, let_go, run_jobs, workers_kept
 from vlit.run.fingerprint import code_digest, fingerprint
 from vlit.run.folder import TABLES, RunFolder, kind_of
 from vlit.run.log import RunLog
@@ -123,7 +123,7 @@ def execute(
     """
     progress = progress or Progress()
     workers = workers or len(os.sched_getaffinity(0))
-    with _locked(run), collecting_rarely():
+    with _locked(run), collecting_rarely(), workers_kept():
         refuse_leftovers(recipe, run)
         prints = fingerprints(recipe)
         with atomic(run.recipe) as temporary:
@@ -187,6 +187,9 @@ def _run_stage(
         progress.advanced()
         log.event("shard done", stage=stage.name, shard=result.key, rows=result.rows,
                   quarantined=result.quarantined, seconds=round(result.seconds, 3))  # fmt: skip
+    if type(stage).drive is not Stage.drive:
+        let_go()
+        stage.drive(run, progress)
     _commit(stage, stage.finish(run), run, SET_KEY, step.fingerprint)
     rows = _complete(stage, recipe, run, step.fingerprint)
     seconds = time.monotonic() - started

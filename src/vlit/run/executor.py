@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import multiprocessing
 import os
 import pickle
 import signal
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from vlit.data.errors import VlitError
 
@@ -23,7 +26,15 @@ J = TypeVar("J")
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _OBJECTS = 50_000  #: new objects after which garbage is looked for; Python's own number is 700
-_shared: Any = None  # what this worker process was started with
+_shared: tuple[int, Any] = (0, None)  # what the jobs of this worker process need, and the number of its parcel
+_numbers = itertools.count(1)
+_kept: dict[str, tuple[int, ProcessPoolExecutor]] = {}  # the pool that waits for the next jobs, and its size
+_keeping = False
+
+
+class _Parcel(NamedTuple):
+    number: int
+    path: str
 
 
 def run_jobs(work: Callable[[Any, J], T], shared: Any, jobs: Iterable[J], workers: int) -> Iterator[T]:
@@ -42,13 +53,11 @@ def run_jobs(work: Callable[[Any, J], T], shared: Any, jobs: Iterable[J], worker
         for job in jobs:
             yield work(shared, job)
         return
-    context = multiprocessing.get_context("spawn")  # fork and Arrow's threads do not go together
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(shared,))
-    try:
+    with _sent(shared) as parcel, _pool(workers) as pool:
         pending: set[Future[T]] = set()
         for job in jobs:
             with _signals_held(), _threads_shared(workers):  # the first ones start the workers
-                pending.add(pool.submit(_call, work, job))
+                pending.add(pool.submit(_call, work, parcel, job))
             if len(pending) >= workers * 2:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -57,7 +66,39 @@ def run_jobs(work: Callable[[Any, J], T], shared: Any, jobs: Iterable[J], worker
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
+
+
+@contextlib.contextmanager
+def workers_kept() -> Iterator[None]:
+    """Keep worker processes from one call of ``run_jobs`` to the next: starting them anew costs seconds."""
+    global _keeping
+    _keeping = True
+    try:
+        yield
+    finally:
+        _keeping = False
+        let_go()
+
+
+def let_go() -> None:
+    """End the workers that are kept, before something that needs their memory."""
+    pool = _kept.pop("pool", None)
+    if pool is not None:
+        pool[1].shutdown()
+
+
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """The pool that is kept, or a new one; after an error none of it is left."""
+    size, pool = _kept.pop("pool", (0, None))
+    if pool is not None and size != workers:
         pool.shutdown()
+        pool = None
+    if pool is None:
+        context = multiprocessing.get_context("spawn")  # fork and Arrow's threads do not go together
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start)
+    try:
+        yield pool
     except BrokenProcessPool as error:
         raise VlitError(
             "a worker process died",
@@ -67,6 +108,19 @@ def run_jobs(work: Callable[[Any, J], T], shared: Any, jobs: Iterable[J], worker
         with _signals_held():
             _stop(pool)
         raise
+    if _keeping:
+        _kept["pool"] = (workers, pool)
+    else:
+        pool.shutdown()
+
+
+@contextlib.contextmanager
+def _sent(shared: Any) -> Iterator[_Parcel]:
+    """What all jobs need, in a file without a name, which no kill leaves behind; each worker reads it once."""
+    with tempfile.TemporaryFile(prefix="vlit-shared-") as file:
+        pickle.dump(shared, file, protocol=pickle.HIGHEST_PROTOCOL)
+        file.flush()
+        yield _Parcel(next(_numbers), f"/proc/{os.getpid()}/fd/{file.fileno()}")
 
 
 @contextlib.contextmanager
@@ -129,10 +183,7 @@ def _stop(pool: ProcessPoolExecutor) -> None:
     pool.shutdown(cancel_futures=True)
 
 
-def _start(shared: Any) -> None:
-    global _shared
-    _shared = shared
-    gc.freeze()  # what all jobs need is no garbage
+def _start() -> None:
     gc.set_threshold(_OBJECTS)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS - {signal.SIGINT})
     threading.Thread(target=_follow_parent, daemon=True).start()
@@ -146,9 +197,14 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _call(work: Callable[[Any, J], T], job: J) -> T:
+def _call(work: Callable[[Any, J], T], parcel: _Parcel, job: J) -> T:
+    global _shared
     try:
-        return work(_shared, job)
+        if _shared[0] != parcel.number:
+            _shared = (0, None)  # the one before goes before the next one comes
+            _shared = (parcel.number, pickle.loads(Path(parcel.path).read_bytes()))
+            gc.freeze()  # what all jobs need is no garbage
+        return work(_shared[1], job)
     except Exception as error:
         if _travels(error):
             raise

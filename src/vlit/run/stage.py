@@ -73,8 +73,8 @@ class Stage(ABC, Generic[C]):
     """One step of a run. Subclasses declare the class variables and write ``shards`` and ``work``.
 
     The engine calls ``prepare``, ``ask`` and ``shards`` once in the parent process, ``work`` for each shard in
-    a worker process, and ``finish`` once at the end. Everything must depend on config, seed and input tables
-    alone: a killed run is continued at the first missing part and has to end with the same bytes.
+    a worker process, and ``drive`` and ``finish`` once at the end. Everything must depend on config, seed and
+    input tables alone: a killed run is continued at the first missing part and has to end with the same bytes.
     """
 
     name: ClassVar[str]  #: key in the recipe
@@ -140,6 +140,12 @@ class Stage(ABC, Generic[C]):
     def work(self, shard: Shard, context: Any) -> Output:
         """Turn one shard into rows. Runs in a worker process; ``context`` is what ``prepare`` returned."""
         raise NotImplementedError(f"{self.name} has shards but no work")
+
+    def drive(self, run: RunFolder, progress: Progress) -> None:
+        """Long work that needs all parts, once, in the parent process: tuning a model.
+
+        It keeps what it has done in files of its own, and goes on from them when it is called again.
+        """
 
     def finish(self, run: RunFolder) -> Output:
         """Rows that need all parts, e.g. one number per set; or files, written through ``store.atomic``."""
