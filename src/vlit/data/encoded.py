@@ -18,6 +18,7 @@ class Encoded(Row, frozen=True, kw_only=True):
     id: str  #: of the sample; of an encoder-decoder with ``#1`` ... behind it, one for each answer
     stage: str  #: of tuning, such as align
     split: Split
+    task: str = "unknown"  #: of the sample
     length: int  #: tokens, image features counted
     trained: int  #: tokens that the loss is taken of
     ids: bytes

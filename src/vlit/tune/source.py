@@ -63,6 +63,11 @@ class Source:
         """Images of all examples; one that several show counts for each."""
         return int(pc.sum(pc.list_value_length(self._table["images"])).as_py() or 0)
 
+    def task(self, index: int) -> str:
+        """The task of the sample that an example is of."""
+        found: str = self._table["task"][index].as_py()
+        return found
+
     def digest(self) -> str:
         """Equal for equal examples in equal order: a run must not go on with other data."""
         found = hashlib.blake2b(digest_size=16)
@@ -73,12 +78,13 @@ class Source:
         return found.hexdigest()
 
 
-def to_row(example: Example, stage: str, split: Split) -> Encoded:
+def to_row(example: Example, stage: str, split: Split, task: str = "unknown") -> Encoded:
     """An example as a row of the table."""
     return Encoded(
         id=example.id,
         stage=stage,
         split=split,
+        task=task,
         length=len(example.ids),
         trained=example.trained,
         ids=example.ids.astype(_INT32).tobytes(),

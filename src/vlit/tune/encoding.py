@@ -1,0 +1,159 @@
+"""From samples to examples: which samples a stage of tuning is given, and which of them are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlit.data.encoded import Encoded, Split
+from vlit.data.sample import Sample
+from vlit.data.score import Quarantined
+from vlit.data.seeds import draw
+from vlit.data.store import read_part
+from vlit.run.folder import RunFolder
+from vlit.run.stage import Setting
+from vlit.tune.config import DataConfig, StageConfig, TuneConfig
+from vlit.tune.example import Refused
+from vlit.tune.source import to_row
+
+if TYPE_CHECKING:
+    from vlit.tune.chat.encode import Encoder
+
+#: Samples of a file that are encoded together.
+_PART = 10_000
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Samples of one stage that are encoded together: a part of a table, or some records of a file."""
+
+    key: str  #: orders and names the pieces
+    stage: int  #: place in ``TuneConfig.stages``
+    part: Path | None = None
+    samples: tuple[Sample, ...] = ()
+    quarantine: tuple[Quarantined, ...] = ()  #: what could not be read beside them
+
+    def read(self) -> Iterable[Sample]:
+        """Its samples."""
+        return self.samples if self.part is None else read_part(self.part, Sample)
+
+
+def data_of(config: TuneConfig, stage: StageConfig) -> DataConfig:
+    """The data of a stage: its own, or that of all."""
+    return config.data if stage.data is None else stage.data
+
+
+def pieces(config: TuneConfig, setting: Setting, run: RunFolder) -> Iterator[Piece]:
+    """The pieces of all stages, in order."""
+    for place, stage in enumerate(config.stages):
+        data = data_of(config, stage)
+        name = f"{place:02d}-{stage.name}"
+        if data.path is None:
+            selected = run.selected if data.variant is None else run.variant(data.variant).selected
+            for number, part in enumerate(selected.parts()):
+                yield Piece(f"{name}-{number:05d}", place, part=part)
+        else:
+            for number, (samples, lost) in enumerate(_in_parts(read_set(data, setting))):
+                yield Piece(f"{name}-{number:05d}", place, samples=samples, quarantine=lost)
+
+
+def read_set(data: DataConfig, setting: Setting, *, open_images: bool = True) -> Iterator[Sample | Quarantined]:
+    """The records of a set in a file.
+
+    Raises:
+        VlitError: When there is no such file, or its layout is not known.
+    """
+    from vlit.formats.recognise import recognise
+    from vlit.formats.registry import FORMATS
+
+    assert data.path is not None
+    file, layout = recognise(Path(setting.resolve(data.path)))
+    root = str(file.parent) if data.images is None else setting.resolve(data.images)
+    found: Iterator[Sample | Quarantined] = FORMATS.load(layout).read(file, root, open_images=open_images)
+    return found
+
+
+def _in_parts(
+    found: Iterable[Sample | Quarantined],
+) -> Iterator[tuple[tuple[Sample, ...], tuple[Quarantined, ...]]]:
+    samples: list[Sample] = []
+    lost: list[Quarantined] = []
+    for row in found:
+        if isinstance(row, Sample):
+            samples.append(row)
+        else:
+            lost.append(row)
+        if len(samples) == _PART:
+            yield tuple(samples), tuple(lost)
+            samples, lost = [], []
+    if samples or lost:
+        yield tuple(samples), tuple(lost)
+
+
+def held_out_share(config: TuneConfig, samples: int) -> float:
+    """The share of images that is held out, so that no more than ``held_out.most`` samples are."""
+    return min(config.held_out.share, config.held_out.most / max(samples, 1))
+
+
+def split_of(sample: Sample, share: float, seed: int) -> Split:
+    """Whether a sample is held out. All samples of an image go the same way, in every stage."""
+    first = sample.images[0] if sample.images else None
+    key = sample.id if first is None else first.sha256 or first.uri
+    return "held_out" if draw(seed, "held out", key) < share * 2**64 else "train"
+
+
+def encode(
+    samples: Iterable[Sample], encoder: Encoder, stage: str, share: float, seed: int
+) -> tuple[list[Encoded], list[Quarantined]]:
+    """Rows of the examples, and of the samples that cannot be trained on.
+
+    Args:
+        samples: Of one piece.
+        encoder: Of the stage's template.
+        stage: Its name.
+        share: Of the images that is held out.
+        seed: Of the run.
+    """
+    rows: list[Encoded] = []
+    lost: list[Quarantined] = []
+    for sample in samples:
+        try:
+            found = encoder.examples(sample)
+        except Refused as reason:
+            row = Quarantined(
+                stage="tune",
+                file=sample.provenance.source or "",
+                record=sample.id,
+                field=stage,
+                value=sample.text_of("assistant")[:80],
+                reason=str(reason),
+            )
+            lost.append(row)
+            continue
+        split = split_of(sample, share, seed)
+        rows += (to_row(example, stage, split, sample.task) for example in found)
+    return rows, lost
+
+
+def encoder_of(config: TuneConfig, stage: StageConfig, base: Path) -> Encoder:
+    """The encoder of a stage; the model's tokenizer and config are read once in a process, no weights.
+
+    Raises:
+        VlitError: When the model or the template cannot be had.
+    """
+    return _encoder(config.model_dump_json(), stage.model_dump_json(), base)
+
+
+@cache
+def _encoder(config: str, stage: str, base: Path) -> Encoder:
+    from vlit.tune.chat.encode import Encoder
+    from vlit.tune.chat.template import Template
+    from vlit.tune.models.registry import open_model
+
+    whole, own = TuneConfig.model_validate_json(config), StageConfig.model_validate_json(stage)
+    model = open_model(whole.model, base, weights=False)
+    template = Template.of(model.tokenizer, own.template or whole.model.template)
+    return Encoder(model, template, max_length=whole.max_length, overlong=whole.overlong)

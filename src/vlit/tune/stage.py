@@ -1,0 +1,129 @@
+"""The stage ``tune``: the selected samples encoded, then a model tuned on them, stage after stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from vlit.data.errors import VlitError
+from vlit.data.score import commonest
+from vlit.run import stage
+from vlit.run.folder import RunFolder
+from vlit.run.inputs import content_line
+from vlit.run.progress import Progress
+from vlit.tune.config import StageConfig, TuneConfig
+from vlit.tune.encoding import Piece, data_of, encode, encoder_of, held_out_share, pieces, read_set
+from vlit.tune.source import Source
+from vlit.weights.located import check_reachable, folder_lines, located
+
+
+class TuneStage(stage.Stage[TuneConfig]):
+    """Encodes the samples of each stage in worker processes, then tunes.
+
+    Weights, checkpoints and metrics lie under ``model/``. What a stage of tuning has finished is kept as long as
+    its settings and its examples stay the same, also when vlit itself has changed: days of work hang on it.
+    """
+
+    name: ClassVar[str] = "tune"
+    reads: ClassVar[tuple[str, ...]] = ("selected",)
+    writes: ClassVar[tuple[str, ...]] = ("examples",)
+    code: ClassVar[tuple[str, ...]] = ("vlit.tune", "vlit.weights", "vlit.data")
+    Config = TuneConfig
+
+    def __init__(self, config: TuneConfig, setting: stage.Setting) -> None:
+        super().__init__(config, setting)
+        alone = all(data_of(config, own).path is not None for own in config.stages)
+        self.optional: tuple[str, ...] = ("selected",) if alone else ()  # type: ignore[misc]
+
+    def asks(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """The variants, which the selection has to make."""
+        for number, own in enumerate(self.config.stages):
+            if (variant := data_of(self.config, own).variant) is not None:
+                at = ("data", "variant") if own.data is None else ("stages", str(number), "data", "variant")
+                yield "variants", variant, at
+
+    def outside(self) -> Iterator[str]:
+        """Files of models and sets."""
+        model, base = self.config.model, self.setting.base
+        for name in (model.checkpoint, model.vision, model.llm):
+            if name is not None:
+                yield from folder_lines(name, base)
+        for own in self.config.stages:
+            data = data_of(self.config, own)
+            if data.path is not None:
+                yield content_line(Path(self.setting.resolve(data.path)))
+
+    def plugins(self) -> Iterable[str]:
+        """Packages of architectures that are not ours."""
+        from vlit.tune.models.registry import ARCHITECTURES
+
+        named = self.config.model.architecture
+        return ARCHITECTURES.packages([named] if named else [])
+
+    def check(self) -> None:
+        """The model can be had, and what tunes it is installed."""
+        _installed()
+        model = self.config.model
+        for name in (model.checkpoint, model.vision, model.llm):
+            if name is not None:
+                check_reachable(located(name, self.setting.base))
+        for own in self.config.stages:
+            encoder_of(self.config, own, self.setting.base)
+
+    def prepare(self, run: RunFolder) -> list[float]:
+        """The share of images that is held out, for each stage."""
+        return [held_out_share(self.config, self._count(own, run)) for own in self.config.stages]
+
+    def shards(self, run: RunFolder) -> Iterator[stage.Shard]:
+        """One for each part of the samples of each stage."""
+        for piece in pieces(self.config, self.setting, run):
+            yield stage.Shard(piece.key, piece)
+
+    def work(self, shard: stage.Shard, context: list[float]) -> stage.Output:
+        """Encode the samples of one part."""
+        piece: Piece = shard.payload
+        own = self.config.stages[piece.stage]
+        encoder = encoder_of(self.config, own, self.setting.base)
+        rows, lost = encode(piece.read(), encoder, own.name, context[piece.stage], self.setting.seed)
+        return stage.Output({"examples": rows}, [*piece.quarantine, *lost])
+
+    def drive(self, run: RunFolder, progress: Progress) -> None:
+        """Tune, stage after stage; a stage that is finished is not tuned again."""
+        parts = run.table("examples").parts()
+        for own in self.config.stages:
+            _refuse_empty(Source.read(parts, own.name, "train"), own, run)
+        from vlit.tune.course import carry_out
+
+        carry_out(self.config, self.setting, run.path / "model", parts, progress)
+
+    def files(self, run: RunFolder) -> list[Path]:
+        """What tells that the tuned model is there."""
+        return [run.path / "model" / "vlit.json"]
+
+    def _count(self, own: StageConfig, run: RunFolder) -> int:
+        data = data_of(self.config, own)
+        if data.path is not None:
+            return sum(1 for _ in read_set(data, self.setting, open_images=False))
+        return len(run.selected if data.variant is None else run.variant(data.variant).selected)
+
+
+def _installed() -> None:
+    import importlib.util
+
+    missing = [
+        name for name in ("torch", "transformers", "accelerate", "peft") if not importlib.util.find_spec(name)
+    ]
+    if missing:
+        raise VlitError(f"{', '.join(missing)} is not installed", where="tune", todo="pip install 'vlit[tune]'")
+
+
+def _refuse_empty(source: Source, own: StageConfig, run: RunFolder) -> None:
+    if len(source):
+        return
+    lost = [row for row in run.quarantine if row.stage == "tune" and row.field == own.name]
+    raise VlitError(
+        f"no sample is left to train on: {commonest(lost)}" if lost else "there is no sample to train on",
+        where=f"tune.stages, {own.name}",
+        todo="raise tune.max_length, or give the stage other data",
+    )
