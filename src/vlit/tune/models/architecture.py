@@ -74,11 +74,18 @@ class Architecture(ABC):
 
     @abstractmethod
     def pixels(self, pictures: Sequence[PILImage.Image]) -> dict[str, torch.Tensor]:
-        """What the vision part reads of at least one RGB picture, ready for ``Batch.images``."""
+        """What the vision part reads of at least one RGB picture, ready for ``Batch.images``.
+
+        Those of several calls, put behind one another along the first dimension, are those of one call with all
+        pictures.
+        """
 
     @abstractmethod
     def inputs(self, batch: Batch) -> dict[str, Any]:
-        """What ``model`` takes for a batch beside attention mask and positions: ids, pixels."""
+        """What ``model`` takes for a batch beside attention mask and positions: ids, pixels.
+
+        ``generate`` gets the same, with ``attention_mask``; the batch is padded on the left then.
+        """
 
     @abstractmethod
     def hidden(self, batch: Batch, mask: Any) -> torch.Tensor:
@@ -113,8 +120,27 @@ class Architecture(ABC):
             if f"{parameter}.".startswith(f"{start}.")
         )
 
+    def make_square(self, how: Literal["pad", "crop", "resize"]) -> None:
+        """From now on photos become square in this way; it is saved with the processor.
+
+        Args:
+            how: pad: to a square, with the mean colour around the photo, then resized, as LLaVA-1.5 does;
+                crop: the shorter side resized, then the middle; resize: both sides, whatever the shape.
+
+        Raises:
+            VlitError: When the image processor makes no squares.
+        """
+        from vlit.tune.models.pictures import square
+
+        if hasattr(self.processor, "image_processor"):
+            self.processor.image_processor = square(self.processor.image_processor, how)
+        else:
+            self.processor = square(self.processor, how)
+
     def save(self, folder: Path) -> None:
         """Write what ``from_pretrained`` reads: weights as safetensors, tokenizer, processor, chat template."""
+        from vlit.tune.models.pictures import save_processor
+
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        self.processor.save_pretrained(folder)
+        save_processor(self.processor, self.tokenizer, folder)

@@ -9,6 +9,8 @@ from vlit.weights.device import load, quiet
 
 #: Stands for an image in the ids. A tokenizer that lacks it gets it when a model is assembled.
 IMAGE_PLACEHOLDER = "<image>"
+#: Names under which tokenizers keep a token for padding that they do not declare as such.
+_PADS = ("<pad>", "[PAD]", "<|pad|>", "<|padding|>", "<|finetune_right_pad_id|>")
 
 
 def vision_encoder(name: str, *, weights: bool = True) -> tuple[Any, Any]:
@@ -22,37 +24,49 @@ def vision_encoder(name: str, *, weights: bool = True) -> tuple[Any, Any]:
         VlitError: When it cannot be loaded, or has no vision encoder.
     """
     quiet()
-    found: tuple[Any, Any] = load(name, lambda: _vision(name, weights))
-    return found
+    model, pixels = load(name, lambda: _vision(name, weights))
+    if model.main_input_name != "pixel_values":
+        raise VlitError(
+            f"{type(model).__name__} reads {model.main_input_name}: this is no vision encoder",
+            where=name,
+            todo="name a CLIP or SigLIP",
+        )
+    return model, pixels
 
 
 def language_model(name: str, *, weights: bool = True) -> tuple[Any, Any]:
     """A language model and its fast tokenizer: causal, or an encoder-decoder such as T5.
+
+    The tokenizer has a token for padding: its own, one that it keeps unused, or a new ``<pad>``; never the one
+    that ends a text where that can be helped. What ends a text is not changed.
 
     Args:
         name: Hub id or folder.
         weights: Without them it is built on the meta device, from its config alone.
 
     Raises:
-        VlitError: When it cannot be loaded, or its tokenizer is not a fast one.
+        VlitError: When it cannot be loaded, sees images itself, or its tokenizer is not a fast one.
     """
     quiet()
     model, tokenizer = load(name, lambda: _language(name, weights))
     if not tokenizer.is_fast:
         raise VlitError("the tokenizer is not a fast one", where=name, todo="save it once as tokenizer.json")
+    if tokenizer.pad_token is None:
+        _give_pad(model, tokenizer)
     return model, tokenizer
 
 
 def add_token(model: Any, tokenizer: Any, token: str) -> int:
-    """The id of a special token. One that is new gets a row in the embeddings, drawn around their mean."""
+    """The id of a special token. One that is new gets a row in the embeddings, drawn around their mean.
+
+    Embeddings that have rows to spare (padded vocabularies) keep their size.
+    """
     if token not in tokenizer.get_vocab():
         tokenizer.add_special_tokens(
             {"additional_special_tokens": [token]}, replace_additional_special_tokens=False
         )
     known = int(tokenizer.convert_tokens_to_ids(token))
-    if model.get_input_embeddings().num_embeddings <= known:
-        drawn = model.device.type != "meta"
-        model.resize_token_embeddings(known + 1, mean_resizing=drawn)
+    _make_room(model, known)
     return known
 
 
@@ -64,6 +78,52 @@ def on_meta(kind: Any, config: Any) -> Any:
         return kind._from_config(config) if hasattr(kind, "_from_config") else kind.from_config(config)
 
 
+def checkpoint(kind: Any, name: str, *, weights: bool = True) -> Any:
+    """A whole model in float32, of which no weight is missing.
+
+    Args:
+        kind: Its class, or an auto class.
+        name: Hub id or folder.
+        weights: Without them it is built on the meta device, from its config alone.
+
+    Raises:
+        VlitError: When it cannot be loaded, or lacks weights: transformers would draw them and go on.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    quiet()
+    if not weights:
+        return load(name, lambda: on_meta(kind, AutoConfig.from_pretrained(name)))
+    model, about = load(name, lambda: kind.from_pretrained(name, dtype=torch.float32, output_loading_info=True))
+    _refuse_missing(about, name)
+    return model
+
+
+def _refuse_missing(about: dict[str, Any], name: str) -> None:
+    if missing := sorted(about["missing_keys"]):
+        raise VlitError(
+            f"{len(missing)} weights are not in this checkpoint, such as {missing[0]}",
+            where=name,
+            todo="name a checkpoint that save_pretrained has written whole, and of this architecture",
+        )
+
+
+def _give_pad(model: Any, tokenizer: Any) -> None:
+    known = tokenizer.get_vocab()
+    spare = next((token for token in _PADS if token in known and token != tokenizer.eos_token), None)
+    if spare is None and tokenizer.unk_token not in (None, tokenizer.eos_token, tokenizer.bos_token):
+        spare = tokenizer.unk_token
+    tokenizer.add_special_tokens({"pad_token": spare or _PADS[0]})
+    _make_room(model, tokenizer.pad_token_id)
+
+
+def _make_room(model: Any, known: int) -> None:
+    if model.get_input_embeddings().num_embeddings <= known:
+        drawn = model.device.type != "meta"
+        model.resize_token_embeddings(known + 1, mean_resizing=drawn)
+
+
 def _vision(name: str, weights: bool) -> tuple[Any, Any]:
     import torch
     from transformers import AutoConfig, AutoImageProcessor, AutoModel
@@ -71,8 +131,11 @@ def _vision(name: str, weights: bool) -> tuple[Any, Any]:
     config = AutoConfig.from_pretrained(name)
     config = getattr(config, "vision_config", config)
     model = on_meta(AutoModel, config)
-    if weights:
-        model = type(model).from_pretrained(name, config=config, dtype=torch.float32)
+    if weights and model.main_input_name == "pixel_values":
+        model, about = type(model).from_pretrained(
+            name, config=config, dtype=torch.float32, output_loading_info=True
+        )
+        _refuse_missing(about, name)
     return model, AutoImageProcessor.from_pretrained(name)
 
 
@@ -81,6 +144,16 @@ def _language(name: str, weights: bool) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     config = AutoConfig.from_pretrained(name)
+    if hasattr(config, "vision_config"):
+        raise VlitError(
+            f"this is a whole model that sees images ({config.model_type})",
+            where=name,
+            todo="name a language model as llm, or this one as checkpoint",
+        )
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model = kind.from_pretrained(name, dtype=torch.float32) if weights else on_meta(kind, config)
+    if not weights:
+        return on_meta(kind, config), AutoTokenizer.from_pretrained(name)
+    opened: Any = kind.from_pretrained
+    model, about = opened(name, dtype=torch.float32, output_loading_info=True)
+    _refuse_missing(about, name)
     return model, AutoTokenizer.from_pretrained(name)

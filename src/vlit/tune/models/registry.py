@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vlit.data.errors import VlitError, nearest
 from vlit.data.registry import Registry
+from vlit.data.seeds import draw
 from vlit.tune.config import ModelConfig
 from vlit.tune.models.architecture import Architecture
 from vlit.weights.device import load
@@ -23,22 +26,37 @@ ARCHITECTURES = Registry(
 )
 
 
-def open_model(config: ModelConfig, base: Path, *, weights: bool = True) -> Architecture:
+def open_model(config: ModelConfig, base: Path, *, weights: bool = True, seed: int = 0) -> Architecture:
     """The model that a recipe names: a checkpoint, or assembled from its parts. In float32, on the CPU.
 
     Args:
         config: Its names of folders may be relative.
         base: Folder that they are relative to.
         weights: Without them the model is built on the meta device: tokenizer, processor and slots work.
+        seed: Of new weights. The same seed gives the same; torch's own generator is left as it was.
 
     Raises:
         VlitError: When it cannot be loaded, or the checkpoint is of another architecture.
     """
     if config.checkpoint is not None:
-        return load_model(located(config.checkpoint, base), config.architecture, weights=weights)
-    assert config.architecture is not None and config.vision is not None and config.llm is not None
-    here = {"vision": located(config.vision, base), "llm": located(config.llm, base)}
-    return _named(config.architecture).assemble(config.model_copy(update=here), weights=weights)
+        found = load_model(located(config.checkpoint, base), config.architecture, weights=weights)
+    else:
+        assert config.architecture is not None and config.vision is not None and config.llm is not None
+        here = {"vision": located(config.vision, base), "llm": located(config.llm, base)}
+        with _drawn_from(seed):
+            found = _named(config.architecture).assemble(config.model_copy(update=here), weights=weights)
+    if config.image is not None:
+        found.make_square(config.image)
+    return found
+
+
+@contextmanager
+def _drawn_from(seed: int) -> Iterator[None]:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(draw(seed, "new weights") >> 1)
+        yield
 
 
 def load_model(name: str, architecture: str | None = None, *, weights: bool = True) -> Architecture:
@@ -46,20 +64,20 @@ def load_model(name: str, architecture: str | None = None, *, weights: bool = Tr
 
     Args:
         name: Hub id or folder.
-        architecture: The one that is expected; any by default.
+        architecture: The one that is expected; any by default. ``auto`` takes any checkpoint.
         weights: As in ``open_model``.
 
     Raises:
         VlitError: When it cannot be loaded, or is of another architecture.
     """
     found = architecture_of(name)
-    if architecture is not None and found != architecture:
+    if architecture not in (None, found, "auto"):
         raise VlitError(
             f"this checkpoint is {found}, and the recipe says {architecture}",
             where=name,
             todo=f"set tune.model.architecture to {found}, or leave it out",
         )
-    return _named(found).load(name, weights=weights)
+    return _named(architecture or found).load(name, weights=weights)
 
 
 def architecture_of(name: str) -> str:
