@@ -26,6 +26,7 @@ from vlit.report.shown import Gathered, Shown
 from vlit.report.story import flow, lead, tiles
 from vlit.report.teacher import Teaching
 from vlit.report.totals import Totals
+from vlit.report.tuning import Tuned, photos_of
 
 _FILES = Path(__file__).parent / "template"
 
@@ -50,6 +51,7 @@ class Content:
     dropped_examples: Sequence[Shown] = ()
     photos: Mapping[str, Photo] = field(default_factory=dict)
     teaching: Teaching = field(default_factory=Teaching)
+    tuned: Sequence[Tuned] = ()
     quarantine: Quarantine = field(default_factory=Quarantine)
     origin: Origin = field(default_factory=Origin)
     data: Mapping[str, Any] = field(default_factory=dict)  #: see :func:`vlit.report.payload.payload`
@@ -110,6 +112,7 @@ def render(content: Content) -> str:
                 None,
             ),
             credits=credit_lines(content),
+            tuned_images={image.uri: image for image in photos_of(content.tuned)},
             turns=_TURNS,
             # Markup is our own files, and JSON in which nothing can end the element.
             script=Markup(script),

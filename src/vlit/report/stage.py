@@ -24,6 +24,7 @@ from vlit.report.recipe import origin
 from vlit.report.shown import Shown, gather
 from vlit.report.teacher import teaching
 from vlit.report.totals import totals
+from vlit.report.tuning import photos_of, tuning
 from vlit.run import stage
 from vlit.run.folder import RunFolder
 
@@ -95,6 +96,9 @@ def content(run: RunFolder, config: ReportConfig) -> Content:
         for image in shown.sample.images[:1]:
             if image.uri in choice.photos:
                 images.setdefault(image.uri, image)
+    tuned = tuning(run)
+    for image in photos_of(tuned):
+        images.setdefault(image.uri, image)
     photos = {uri: embed(image) for uri, image in images.items()}
     return Content(
         title=config.title or run.path.name,
@@ -107,6 +111,7 @@ def content(run: RunFolder, config: ReportConfig) -> Content:
         dropped_examples=[by_id[name] for name in dropped],
         photos=photos,
         teaching=teaching(run),
+        tuned=tuned,
         quarantine=quarantine(run),
         origin=made,
         data=payload(gathered, photos, scores, choice.samples),
