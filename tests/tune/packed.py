@@ -1,0 +1,157 @@
+"""What packing changes: logits, loss and gradients of documents that share rows, against each computed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from tests.assess.encoders.tiny import clip
+from tests.teacher.tiny import byte_tokenizer
+from tests.tune import tiny
+from vlit.data.scene import Image
+from vlit.tune.attention import Kind, mask, set_attention
+from vlit.tune.collate import collate
+from vlit.tune.config import ModelConfig
+from vlit.tune.example import IGNORE, Batch, Example
+from vlit.tune.loss import count, summed
+from vlit.tune.models.architecture import Architecture
+from vlit.tune.models.registry import open_model
+
+if TYPE_CHECKING:
+    import torch
+
+Masks = Callable[[Batch], Any]
+
+
+class Computed(NamedTuple):
+    """Of the same documents in the same order, however they were batched."""
+
+    logits: torch.Tensor  #: (tokens, vocabulary)
+    loss: float  #: per label token
+    gradients: dict[str, torch.Tensor]  #: of that loss
+
+
+class Difference(NamedTuple):
+    """Largest differences: of logits and loss as they are, of gradients as a share of a parameter's largest."""
+
+    logits: float
+    loss: float
+    gradient: float
+
+
+def llava_qwen3(folder: Path) -> Architecture:
+    """A LLaVA over a Qwen3 of two key-value heads for four."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    clip(folder / "clip")
+    torch.manual_seed(1)
+    config = transformers.Qwen3Config(
+        vocab_size=len(byte_tokenizer()), hidden_size=32, intermediate_size=64, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=4096,
+    )  # fmt: skip
+    model = transformers.Qwen3ForCausalLM(config)
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.2)
+    model.save_pretrained(folder / "qwen3")
+    byte_tokenizer().save_pretrained(folder / "qwen3")
+    parts = {"vision": str(folder / "clip"), "llm": str(folder / "qwen3")}
+    return open_model(ModelConfig(architecture="llava", **parts), folder)
+
+
+#: Architectures that pack, tiny.
+MODELS: dict[str, Callable[[Path], Architecture]] = {
+    "LLaVA (Llama)": tiny.llava,
+    "LLaVA (Qwen3)": llava_qwen3,
+}
+
+
+def documents(model: Architecture) -> tuple[list[Example], dict[str, dict[str, torch.Tensor]]]:
+    """Seven documents with no image, one, two and three; one of a single token, one all trained. And pixels."""
+    import PIL.Image as PILImage
+
+    rng = np.random.default_rng(0)
+    found, pixels = [], {}
+    for number, (shown, words) in enumerate(((1, 20), (2, 9), (0, 31), (0, 1), (3, 14), (1, 40), (0, 12))):
+        ids, slots, images = [0], [], []
+        if (shown, words) == (0, 1):
+            ids = []
+        for place in range(shown):
+            image = Image(uri=f"{number}-{place}", width=40, height=30)
+            noise = rng.integers(0, 256, (image.height, image.width, 3), dtype=np.uint8)
+            pixels[image.uri] = model.pixels([PILImage.fromarray(noise)])
+            ids += rng.integers(5, 200, 3).tolist()
+            slot = list(model.slot(image))
+            slots.append((len(ids), len(ids) + len(slot)))
+            ids += slot
+            images.append(image)
+        ids += rng.integers(5, 200, words).tolist()
+        whole = np.array(ids, dtype=np.int32)
+        labels = np.full(len(whole), IGNORE, dtype=np.int32)
+        taken = words if shown == 0 else words // 2
+        labels[len(whole) - taken :] = whole[len(whole) - taken :]
+        found.append(
+            Example(id=f"d{number}", ids=whole, labels=labels, images=tuple(images), slots=tuple(slots))
+        )
+    return found, pixels
+
+
+def compute(
+    model: Architecture,
+    batches: Sequence[Sequence[Sequence[Example]]],
+    pixels: Mapping[str, Any],
+    masks: Masks,
+    *,
+    backward: bool = True,
+) -> Computed:
+    """Forward and backward passes over some batches of rows; documents of all batches in order."""
+    import torch
+
+    model.model.zero_grad()
+    made = [collate(rows, model, pixels) for rows in batches]
+    labels = sum(count(batch, model.seq2seq) for batch in made)
+    logits, total = [], 0.0
+    for batch in made:
+        with torch.set_grad_enabled(backward):
+            hidden = model.hidden(batch, masks(batch))
+            loss = summed(hidden, batch, model.head, model.seq2seq) / labels
+            logits.append(model.head(hidden)[batch.documents > 0].detach())
+        total += float(loss)
+        if backward:
+            loss.backward()
+    own = {n: p.grad.clone() for n, p in model.model.named_parameters() if p.grad is not None}
+    return Computed(torch.cat(logits), total, own)
+
+
+def by(kind: Kind) -> Masks:
+    """Masks of one kind, in float32."""
+    import torch
+
+    return lambda batch: mask(batch, kind, torch.float32)
+
+
+def separate(model: Architecture, examples: Sequence[Example], pixels: Mapping[str, Any]) -> Computed:
+    """Each document alone, with transformers' own causal attention and no mask: what has to come out."""
+    set_attention(model, "padded")
+    return compute(model, [[[example]] for example in examples], pixels, lambda batch: None)
+
+
+def difference(one: Computed, other: Computed) -> Difference:
+    """Largest differences.
+
+    The bias of keys is left out: softmax does not see it, its gradient is 0 and what is computed is rounding.
+    """
+    assert not one.gradients or one.gradients.keys() == other.gradients.keys()
+    gradients = [
+        float((own - other.gradients[name]).abs().max() / other.gradients[name].abs().max())
+        for name, own in one.gradients.items()
+        if not name.endswith(("k_proj.bias", "key.bias"))
+    ]
+    return Difference(
+        float((one.logits - other.logits).abs().max()),
+        abs(one.loss - other.loss),
+        max(gradients, default=float("nan")),
+    )
