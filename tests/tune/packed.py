@@ -1,4 +1,4 @@
-"""What packing changes: logits, loss and gradients of documents that share rows, against each computed alone."""
+"""What packing changes: logits, loss and gradients of documents that share rows, against each alone."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def compute(
             logits.append(model.head(hidden)[batch.documents > 0].detach())
         total += float(loss)
         if backward:
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
     own = {n: p.grad.clone() for n, p in model.model.named_parameters() if p.grad is not None}
     return Computed(torch.cat(logits), total, own)
 
