@@ -69,14 +69,12 @@ def stock(model: Blip2, batch: Batch) -> Any:
     """Logits of the model's own forward pass."""
     labels = {"labels": batch.labels} if model.seq2seq else {}
     with torch.no_grad():
-        found = model.model(**model.inputs(batch), attention_mask=ones(batch), **labels).logits
-    return found
+        return model.model(**model.inputs(batch), attention_mask=ones(batch), **labels).logits
 
 
 def ours(model: Blip2, batch: Batch) -> Any:
     with torch.no_grad():
-        found = model.head(model.hidden(batch, ones(batch)))
-    return found
+        return model.head(model.hidden(batch, ones(batch)))
 
 
 @pytest.mark.parametrize("llm", ["opt", "t5", "flan", "llama"])
