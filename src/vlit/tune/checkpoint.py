@@ -164,9 +164,9 @@ def _tensors(
         for name, parameter in zip(group.names, group.parameters, strict=True):
             held = {"weight": parameter.data, **{s: optimiser.state[parameter][s] for s in _STATES}}
             for kind, tensor in held.items():
-                whole = _whole(tensor)
+                full = whole(tensor)
                 if keep:
-                    yield f"{kind}/{name}", whole.cpu().contiguous()
+                    yield f"{kind}/{name}", full.cpu().contiguous()
 
 
 def _restore(path: Path, groups: Sequence[Group], optimiser: torch.optim.Optimizer) -> None:
@@ -184,7 +184,8 @@ def _restore(path: Path, groups: Sequence[Group], optimiser: torch.optim.Optimiz
                 state["step"] = file.get_tensor(f"step/{name}").to(parameter.device)
 
 
-def _whole(tensor: torch.Tensor) -> torch.Tensor:
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor gathered from all processes, where it is sharded."""
     from torch.distributed.tensor import DTensor
 
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

@@ -59,6 +59,7 @@ def train(
     *,
     seed: int,
     tell: Tell = lambda row: None,
+    team: Team | None = None,
 ) -> Outcome:
     """Tune a model in place. Where the folder holds a checkpoint of this stage, training goes on from there.
 
@@ -71,6 +72,7 @@ def train(
         folder: Gets ``metrics.jsonl``, ``skipped.jsonl`` and ``checkpoints/``.
         seed: Of the run.
         tell: Is told of every line of metrics as it is written, in the first process.
+        team: The processes that tune together; found out by default.
 
     Raises:
         VlitError: When a loss or a gradient is not finite, too many images cannot be opened, a disk is full, or
@@ -79,7 +81,7 @@ def train(
     from vlit.tune.step import update
 
     folder.mkdir(parents=True, exist_ok=True)
-    team = Team(config, folder)
+    team = team or Team(config, folder)
     task = Task(model, source, held_out, stage, config, seed, team)
     groups, objective = ready(task)
     optimiser, rows = adamw(groups, stage), new_rows(model, stage)
@@ -113,7 +115,7 @@ def ready(task: Task) -> tuple[list[Group], Objective]:
 
     model, stage, config, team = task.model, task.stage, task.config, task.team
     dtype = torch.bfloat16 if team.bf16 else torch.float32
-    _seed(task.seed, stage.name)  # adapters are drawn alike in all processes
+    seed_all(task.seed, stage.name)  # adapters are drawn alike in all processes
     make_trainable(model, stage, config.lora, bf16=team.bf16)
     kind = resolve(config.attention, model, team.device, dtype, task.longest)
     set_attention(model, kind, task.longest)
@@ -129,7 +131,7 @@ def ready(task: Task) -> tuple[list[Group], Objective]:
     objective = Objective(model, kind, dtype)
     if team.sharded:
         team.shard(objective, layers(model.model))
-    _seed(task.seed, stage.name, str(team.place))
+    seed_all(task.seed, stage.name, str(team.place))
     return groups_of(model, stage), objective
 
 
@@ -161,7 +163,7 @@ def _timed(feed: Iterable[Ready]) -> Iterator[tuple[Ready, float, float]]:
         yield batches, begun, time.perf_counter() - begun
 
 
-def _seed(seed: int, *keys: str) -> None:
+def seed_all(seed: int, *keys: str) -> None:
     """Set every generator that dropout and new weights are drawn from."""
     import numpy as np
     import torch

@@ -68,8 +68,8 @@ class Journal:
     Args:
         folder: Of the stage.
         team: The processes.
-        tell: Is told of every line, with the number of ``steps`` beside.
-        steps: Of the stage.
+        tell: Is told of every line.
+        steps: Of the stage; in every line, so that who reads one knows how far it is.
         images: That its samples show; one that several show counts for each.
         most: Largest share of them that may be skipped.
     """
@@ -100,9 +100,10 @@ class Journal:
 
     def write(self, row: Mapping[str, Any]) -> None:
         """One line of metrics, for the file, the trackers and who is watching."""
+        row = {**row, "steps": self._steps}
         if self._team.first:
             self.metrics.append(row)
-            self._tell({**row, "steps": self._steps})
+            self._tell(row)
         if self._team.accelerator.trackers:
             self._team.accelerator.log(_flat(row), step=row["step"])
 
@@ -184,5 +185,9 @@ def memory(device: torch.device) -> int:
 
 def _flat(row: Mapping[str, Any]) -> dict[str, float]:
     """Numbers alone, ``lr`` by part."""
-    found = {key: value for key, value in row.items() if isinstance(value, (int, float)) and key != "step"}
+    found = {
+        key: value
+        for key, value in row.items()
+        if isinstance(value, (int, float)) and key not in ("step", "steps")
+    }
     return found | {f"lr/{part}": rate for part, rate in row.get("lr", {}).items()}
