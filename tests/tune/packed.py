@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import pytest
 
 from tests.assess.encoders.tiny import clip
 from tests.teacher.tiny import byte_tokenizer
-from tests.tune import tiny
+from tests.tune import tiny, tiny_blip2
 from vlit.data.scene import Image
 from vlit.tune.attention import Kind, mask, set_attention
 from vlit.tune.collate import collate
@@ -36,7 +36,7 @@ class Computed(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Largest differences: of logits and loss as they are, of gradients as a share of a parameter's largest."""
+    """Largest ones: of logits and loss as they are, of gradients as a share of the largest of their part."""
 
     logits: float
     loss: float
@@ -62,10 +62,21 @@ def llava_qwen3(folder: Path) -> Architecture:
     return open_model(ModelConfig(architecture="llava", **parts), folder)
 
 
+def instructblip(folder: Path) -> Architecture:
+    """An InstructBLIP over Llama, of weights half as large: rounding grows less from layer to layer."""
+    found = tiny_blip2.instructblip(folder)
+    for parameter in found.model.parameters():
+        if parameter.ndim > 1:
+            parameter.data.mul_(0.5)
+    return found
+
+
 #: Architectures that pack, tiny.
 MODELS: dict[str, Callable[[Path], Architecture]] = {
     "LLaVA (Llama)": tiny.llava,
     "LLaVA (Qwen3)": llava_qwen3,
+    "BLIP-2 (OPT)": tiny_blip2.blip2,
+    "InstructBLIP (Llama)": instructblip,
 }
 
 
@@ -94,7 +105,14 @@ def documents(model: Architecture) -> tuple[list[Example], dict[str, dict[str, t
         taken = words if shown == 0 else words // 2
         labels[len(whole) - taken :] = whole[len(whole) - taken :]
         found.append(
-            Example(id=f"d{number}", ids=whole, labels=labels, images=tuple(images), slots=tuple(slots))
+            Example(
+                id=f"d{number}",
+                ids=whole,
+                labels=labels,
+                images=tuple(images),
+                slots=tuple(slots),
+                instruction="what is it?" * shown,
+            )
         )
     return found, pixels
 
@@ -126,11 +144,21 @@ def compute(
     return Computed(torch.cat(logits), total, own)
 
 
-def by(kind: Kind) -> Masks:
-    """Masks of one kind, in float32."""
+def by(kind: Kind, dtype: torch.dtype | None = None) -> Masks:
+    """Masks of one kind, in float32 unless told."""
     import torch
 
-    return lambda batch: mask(batch, kind, torch.float32)
+    return lambda batch: mask(batch, kind, dtype or torch.float32)
+
+
+def attend(model: Architecture, how: str, dtype: torch.dtype | None = None) -> Masks:
+    """Set an attention by its column of the table: eager, sdpa (both with a dense mask), segments, flex."""
+    if how not in ("eager", "sdpa"):
+        set_attention(model, cast("Kind", how))
+        return by(cast("Kind", how), dtype)
+    model.decoder.set_attn_implementation(how)
+    set_attention(model, "dense")
+    return by("dense", dtype)
 
 
 def separate(model: Architecture, examples: Sequence[Example], pixels: Mapping[str, Any]) -> Computed:
@@ -139,19 +167,17 @@ def separate(model: Architecture, examples: Sequence[Example], pixels: Mapping[s
     return compute(model, [[[example]] for example in examples], pixels, lambda batch: None)
 
 
-def difference(one: Computed, other: Computed) -> Difference:
-    """Largest differences.
-
-    The bias of keys is left out: softmax does not see it, its gradient is 0 and what is computed is rounding.
-    """
+def difference(model: Architecture, one: Computed, other: Computed) -> Difference:
+    """Largest differences; those of gradients as a share of the largest gradient of the same part."""
     assert not one.gradients or one.gradients.keys() == other.gradients.keys()
-    gradients = [
-        float((own - other.gradients[name]).abs().max() / other.gradients[name].abs().max())
-        for name, own in one.gradients.items()
-        if not name.endswith(("k_proj.bias", "key.bias"))
-    ]
+    apart: dict[str, list[float]] = {}
+    size: dict[str, list[float]] = {}
+    for name, own in one.gradients.items():
+        part = model.part_of(name)
+        apart.setdefault(part, []).append(float((own - other.gradients[name]).abs().max()))
+        size.setdefault(part, []).append(float(other.gradients[name].abs().max()))
     return Difference(
         float((one.logits - other.logits).abs().max()),
         abs(one.loss - other.loss),
-        max(gradients, default=float("nan")),
+        max((max(apart[part]) / max(size[part]) for part in apart), default=float("nan")),
     )

@@ -8,13 +8,20 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+import numpy as np
 import torch
 
-from tests.tune.packed import MODELS, by, compute, difference, documents, separate
+from tests.tune.packed import MODELS, attend, by, compute, difference, documents, separate
 from vlit.tune.attention import set_attention, verify
+from vlit.tune.collate import collate
+from vlit.tune.example import IGNORE, Batch, Example
 from vlit.tune.models.architecture import Architecture
 
 EXACT = 1e-5
+
+
+def ones(batch: Batch) -> torch.Tensor:
+    return torch.ones_like(batch.ids)
 
 
 @pytest.fixture(scope="module", params=list(MODELS))
@@ -26,19 +33,10 @@ def made(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Archit
     return model, examples, pixels, separate(model, examples, pixels)
 
 
-def attend(model: Architecture, how: str) -> Any:
-    """Set an attention by its column of the table; what masks it needs."""
-    kind: Any = "dense" if how in ("eager", "sdpa") else how
-    if kind == "dense":
-        model.decoder.set_attn_implementation(how)
-    set_attention(model, kind)
-    return by(kind)
-
-
 @pytest.mark.parametrize("how", ["eager", "sdpa", "segments"])
 def test_packing_changes_nothing(made: Any, how: str) -> None:
     model, examples, pixels, alone = made
-    found = difference(compute(model, [[examples]], pixels, attend(model, how)), alone)
+    found = difference(model, compute(model, [[examples]], pixels, attend(model, how)), alone)
     assert max(found) < EXACT
 
 
@@ -46,42 +44,59 @@ def test_packing_changes_nothing(made: Any, how: str) -> None:
 def test_rows_of_unequal_length_change_nothing(made: Any, how: str) -> None:
     model, examples, pixels, alone = made
     rows = [[examples[:3], examples[3:5], examples[5:]]]
-    assert max(difference(compute(model, rows, pixels, attend(model, how)), alone)) < EXACT
+    assert max(difference(model, compute(model, rows, pixels, attend(model, how)), alone)) < EXACT
+
+
+def test_in_float64_nothing_is_left_but_rounding(made: Any) -> None:
+    model, examples, pixels, _ = made
+    more = {uri: {name: t.double() for name, t in own.items()} for uri, own in pixels.items()}
+    model.model.double()
+    try:
+        alone = separate(model, examples, more)
+        for how in ("sdpa", "segments"):
+            masks = attend(model, how, torch.float64)
+            # The loss itself is taken in float32.
+            found = difference(model, compute(model, [[examples]], more, masks), alone)
+            assert found.logits < 1e-12 and found.gradient < 1e-6
+    finally:
+        model.model.float()
 
 
 def test_flex_changes_nothing(made: Any) -> None:
     model, examples, pixels, alone = made
     with torch.compiler.set_stance("force_eager"):  # the compiled kernel takes half a minute to build
         found = compute(model, [[examples]], pixels, attend(model, "flex"), backward=False)
-    assert max(difference(found, alone)[:2]) < EXACT
+    assert max(difference(model, found, alone)[:2]) < EXACT
 
 
 def test_one_document_to_a_row_is_padded_exactly(made: Any) -> None:
     model, examples, pixels, alone = made
     set_attention(model, "padded")
     rows = [[[example] for example in examples]]
-    assert max(difference(compute(model, rows, pixels, by("padded")), alone)) < EXACT
+    assert max(difference(model, compute(model, rows, pixels, by("padded")), alone)) < EXACT
 
 
 def test_a_mask_of_ones_leaks(made: Any) -> None:
     model, examples, pixels, alone = made
     set_attention(model, "padded")
-    leaking = difference(compute(model, [[examples]], pixels, lambda b: torch.ones_like(b.ids)), alone)
+    leaking = difference(model, compute(model, [[examples]], pixels, ones), alone)
     assert leaking.logits > 0.1 and leaking.gradient > 0.1
 
 
 def test_recomputed_activations_change_nothing(made: Any) -> None:
     model, examples, pixels, alone = made
     masks = attend(model, "segments")
-    model.model.train()
-    for module in model.model.modules():  # of tiny models without dropout, training differs in this alone
+    model.decoder.train()
+    for module in model.decoder.modules():  # without dropout, training differs in this alone
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    model.model.gradient_checkpointing_enable({"use_reentrant": False})
+        elif isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0
+    model.decoder.gradient_checkpointing_enable({"use_reentrant": False})
     try:
-        found = difference(compute(model, [[examples]], pixels, masks), alone)
+        found = difference(model, compute(model, [[examples]], pixels, masks), alone)
     finally:
-        model.model.gradient_checkpointing_disable()
+        model.decoder.gradient_checkpointing_disable()
         model.model.eval()
     assert max(found) < EXACT
 
@@ -96,9 +111,12 @@ def test_the_check_at_the_start_finds_nothing(made: Any, how: str) -> None:
 
 def test_the_model_still_generates(made: Any) -> None:
     model = made[0]
+    text = Example("t", np.array([0, 70, 80, 90], np.int32), np.full(4, IGNORE, np.int32))
     ids = torch.tensor([[0, 70, 80, 90], [1, 1, 0, 75]])
+    given = model.inputs(collate([[text]], model, {}))
+    options: dict[str, Any] = {key: value.expand(2, *value.shape[1:]) for key, value in given.items()}
     attention = torch.tensor([[1, 1, 1, 1], [0, 0, 1, 1]])
-    options: dict[str, Any] = {"input_ids": ids, "attention_mask": attention, "max_new_tokens": 6}
+    options |= {"input_ids": ids, "attention_mask": attention, "max_new_tokens": 6}
     said = []
     for how in ("sdpa", "segments"):
         attend(model, how)
