@@ -113,12 +113,10 @@ class Architecture(ABC):
         Raises:
             KeyError: When it belongs to none; a mistake in ``parts``.
         """
-        return next(
-            part
-            for part, starts in self.parts.items()
-            for start in starts
-            if f"{parameter}.".startswith(f"{start}.")
-        )
+        for part, starts in self.parts.items():
+            if any(f"{parameter}.".startswith(f"{start}.") for start in starts):
+                return part
+        raise KeyError(parameter)
 
     def make_square(self, how: Literal["pad", "crop", "resize"]) -> None:
         """From now on photos become square in this way; it is saved with the processor.

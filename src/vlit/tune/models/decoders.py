@@ -34,7 +34,7 @@ def fits(llm: Any, name: str) -> None:
             where=name,
             todo=todo,
         )
-    if not llm.get_input_embeddings().weight.is_meta and not _head_is_all(llm):
+    if not embeddings.weight.is_meta and not head_is_all(llm, llm.get_decoder(), head):
         raise VlitError(
             f"{config.model_type} does more to its logits than a linear head (a bias, a scale, a cap), which "
             "this architecture would leave out",
@@ -65,8 +65,14 @@ def take_apart(llm: Any) -> Decoder:
     return Decoder(body, head, tied and found)
 
 
-def _head_is_all(llm: Any) -> bool:
-    """Whether logits are the last hidden states times the head's matrix; seen on three tokens."""
+def head_is_all(model: Any, body: Any, head: Any) -> bool:
+    """Whether logits are the body's last hidden states times the head's matrix; seen on three tokens.
+
+    Args:
+        model: The whole; it takes ``input_ids``.
+        body: The module in it whose output has the last hidden states first.
+        head: The linear layer.
+    """
     import torch
 
     kept: list[torch.Tensor] = []
@@ -74,12 +80,11 @@ def _head_is_all(llm: Any) -> bool:
     def keep(_: Any, __: Any, output: Any) -> None:
         kept.append(output[0])
 
-    hook = llm.get_decoder().register_forward_hook(keep)
-    ids = torch.arange(3).unsqueeze(0) % llm.config.vocab_size
+    hook = body.register_forward_hook(keep)
     try:
         with torch.no_grad():
-            logits = llm.eval()(input_ids=ids, use_cache=False).logits
+            logits = model.eval()(input_ids=torch.tensor([[3, 4, 5]]), use_cache=False).logits
     finally:
         hook.remove()
-    plain = torch.nn.functional.linear(kept[0], llm.get_output_embeddings().weight.detach())
+    plain = torch.nn.functional.linear(kept[0], head.weight.detach())
     return torch.allclose(logits, plain, rtol=1e-4, atol=1e-4 * float(plain.abs().max()))
