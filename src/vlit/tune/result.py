@@ -61,7 +61,7 @@ def write_result(
         else:
             weights = merge.merged_state(model.model, state)
             _write_whole(model, new, _rounded(weights, _dtype(model, config, about)))
-        _write_template(model, new, config, stage)
+        _write_template(model, new, config, stage, about)
         _write_notes(model, new, config, stage, about)
 
 
@@ -220,15 +220,25 @@ def _valid(config: Any) -> Any:
 def _correct(path: Path, dtype: str) -> None:
     """Tell in ``config.json`` the format that all weights have, not that of one; and no local folder."""
     config = json.loads(path.read_text(encoding="utf-8"))
-    for part in (config, *(v for v in config.values() if isinstance(v, dict))):
+    for part in (config, *(v for k, v in config.items() if k.endswith("_config") and isinstance(v, dict))):
         part.pop("_name_or_path", None)
-        if part is config or "dtype" in part:
-            part["dtype"] = dtype
+        part["dtype"] = dtype
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _write_template(model: Architecture, folder: Path, config: TuneConfig, stage: StageConfig) -> None:
-    """The chat template beside the tokenizer: what training used is what any server uses."""
+def _write_template(
+    model: Architecture, folder: Path, config: TuneConfig, stage: StageConfig, about: Mapping[str, Any]
+) -> None:
+    """The chat template beside the tokenizer: what training used is what any server uses.
+
+    Transformers' tokenizers and processors both read ``chat_template.jinja``.
+    """
+    text = about.get("chat_template")
+    if text is None:
+        from vlit.tune.chat.template import Template
+
+        text = Template.of(model.tokenizer, stage.template or config.model.template).text
+    (folder / "chat_template.jinja").write_text(str(text), encoding="utf-8")
 
 
 def _write_notes(
