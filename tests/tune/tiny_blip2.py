@@ -123,12 +123,22 @@ def example(
 
 
 def pixels(model: Architecture, examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
-    """What ``collate`` takes: each picture is noise of its own."""
-    found = {}
-    for uri in sorted({image.uri for e in examples for image in e.images}):
-        noise = np.random.default_rng(list(uri.encode())).integers(0, 256, (28, 28, 3), dtype=np.uint8)
-        found[uri] = model.pixels([PIL.Image.fromarray(noise)])
-    return found
+    """What ``collate`` takes: each picture is noise of its own, or a file."""
+    uris = sorted({image.uri for e in examples for image in e.images})
+    return {uri: model.pixels([PIL.Image.open(uri) if Path(uri).is_file() else noise(uri)]) for uri in uris}
+
+
+def photo(folder: Path, name: str) -> Path:
+    """A picture on disk, different for each name."""
+    path = folder / f"{name}.png"
+    noise(name).save(path)
+    return path
+
+
+def noise(name: str) -> PIL.Image.Image:
+    """28 x 28 pixels, different for each name."""
+    drawn = np.random.default_rng(list(name.encode())).integers(0, 256, (28, 28, 3), dtype=np.uint8)
+    return PIL.Image.fromarray(drawn)
 
 
 def _assembled(architecture: str, folder: Path, llm: str, settings: dict[str, Any]) -> Blip2:
@@ -149,9 +159,11 @@ def _assembled(architecture: str, folder: Path, llm: str, settings: dict[str, An
 
 
 def _square_pictures(folder: Path) -> None:
-    from transformers import BlipImageProcessor
+    import transformers
 
-    BlipImageProcessor(size={"height": 28, "width": 28}).save_pretrained(folder)
+    # The one without torchvision, under either of its names.
+    kind = getattr(transformers, "BlipImageProcessorPil", None) or transformers.BlipImageProcessor
+    kind(size={"height": 28, "width": 28}).save_pretrained(folder)
 
 
 def _spread(model: Any) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.tune import tiny_blip2
-from tests.tune.models.test_blip2 import batched, dense, left_padded, ones, ours, prompts, said, samples, stock
+from tests.tune.models.test_blip2 import batched, dense, ones, ours, prompts, samples, stock
 from tests.tune.tiny_blip2 import QUERIES, example
 from vlit.data.errors import VlitError
+from vlit.tune.answer import answers
 from vlit.tune.config import ModelConfig
 from vlit.tune.loss import summed
 from vlit.tune.models.instructblip import LONGEST, InstructBlip
@@ -70,19 +71,20 @@ def test_a_long_instruction_loses_its_beginning(model: InstructBlip) -> None:
     assert found["qformer_attention_mask"].sum(1).tolist() == [longest, 3]
 
 
-def test_one_prompt_and_eight_get_the_same_answers(model: InstructBlip) -> None:
-    together = said(model, prompts(model))
-    assert together == [said(model, [prompt])[0] for prompt in prompts(model)]
-    assert len({tuple(row) for row in together}) > 1
+def test_one_prompt_and_eight_get_the_same_answers(model: InstructBlip, tmp_path: Path) -> None:
+    asked = prompts(model, tmp_path)
+    together = answers(model, asked, batch=8, max_new_tokens=12)
+    assert together == answers(model, asked, batch=1, max_new_tokens=12)
+    assert len(set(together)) > 1
 
 
-def test_text_alone_can_be_answered(model: InstructBlip) -> None:
-    given = left_padded(model, [prompts(model)[2]])
-    assert given["qformer_input_ids"].shape[0] == 1
-    made = model.model.generate(**given, max_new_tokens=3, do_sample=False)
-    own = {key: given[key] for key in ("input_ids", "attention_mask")}
-    expected = model.model.language_model.generate(**own, max_new_tokens=3, do_sample=False)
-    assert torch.equal(made, expected)
+def test_text_alone_is_answered_as_by_the_language_model(model: InstructBlip, tmp_path: Path) -> None:
+    batch = batched(model, [[prompts(model, tmp_path)[2]]])
+    given = model.inputs(batch)
+    assert given["pixel_values"].shape[0] == given["qformer_input_ids"].shape[0] == 1
+    settings = {"attention_mask": ones(batch), "max_new_tokens": 3, "do_sample": False}
+    expected = model.model.language_model.generate(batch.ids, **settings)
+    assert torch.equal(model.model.generate(**given, **settings), expected)
 
 
 def test_gradients_reach_what_reads_the_instruction(model: InstructBlip) -> None:

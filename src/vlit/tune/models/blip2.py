@@ -15,10 +15,11 @@ from vlit.data.scene import Image
 from vlit.tune.config import ModelConfig
 from vlit.tune.example import Batch
 from vlit.tune.models.architecture import Architecture, Part
-from vlit.tune.models.blip_vision import blip_vision
-from vlit.tune.models.parts import IMAGE_PLACEHOLDER, add_token, language_model, on_meta
+from vlit.tune.models.blip_vision import blip_vision, check_size
+from vlit.tune.models.decoders import head_is_all
+from vlit.tune.models.parts import IMAGE_PLACEHOLDER, add_token, checkpoint, language_model, on_meta
 from vlit.tune.models.qformer import Plan, fill, planned
-from vlit.weights.device import load, quiet
+from vlit.weights.device import load
 
 if TYPE_CHECKING:
     import PIL.Image as PILImage
@@ -68,7 +69,6 @@ class Blip2(Architecture):
         import torch
 
         assert config.vision is not None and config.llm is not None  # the config asks for both
-        quiet()
         sizes, state, images = blip_vision(config.vision, weights=weights)
         plan = planned(config.connector, sizes["hidden_size"])
         llm, tokenizer = language_model(config.llm, weights=weights)
@@ -85,8 +85,7 @@ class Blip2(Architecture):
         whole = on_meta(kinds.model, settings)
         if weights:
             # What is drawn or read here takes the place of shapes: the language model is in memory only once.
-            whole.vision_model = type(whole.vision_model)._from_config(settings.vision_config)
-            whole.vision_model.load_state_dict(state)
+            whole.vision_model = _filled(type(whole.vision_model), settings.vision_config, state, config.vision)
             whole.qformer = type(whole.qformer)._from_config(settings.qformer_config)
             whole.query_tokens = torch.nn.Parameter(torch.empty(whole.query_tokens.shape))
             whole.language_projection = torch.nn.Linear(
@@ -95,6 +94,7 @@ class Blip2(Architecture):
             fill(whole, plan)
             whole.language_model = llm
         whole.generation_config = llm.generation_config
+        whole.generation_config.pad_token_id = tokenizer.pad_token_id
         processor = cls.processor_of(images, tokenizer, plan)
         return cls(whole.eval(), tokenizer, processor)
 
@@ -110,27 +110,9 @@ class Blip2(Architecture):
     @classmethod
     def load(cls, name: str, *, weights: bool = True) -> Self:
         """See :class:`Architecture`; a checkpoint from before there were image tokens gets one."""
-        import torch
         from transformers import AutoProcessor
 
-        kinds = cls.kinds()
-
-        def opened() -> tuple[Any, Mapping[str, Any]]:
-            if not weights:
-                return on_meta(kinds.model, kinds.config.from_pretrained(name)), {}
-            found: tuple[Any, Mapping[str, Any]] = kinds.model.from_pretrained(
-                name, dtype=torch.float32, output_loading_info=True
-            )
-            return found
-
-        quiet()
-        model, told = load(name, opened)
-        if missing := sorted(told.get("missing_keys", ())):
-            raise VlitError(
-                f"it lacks {len(missing)} weights, {missing[0]} among them",
-                where=name,
-                todo="take a checkpoint that generates text, not one of image-text matching",
-            )
+        model = checkpoint(cls.kinds().model, name, weights=weights)
         if (
             model.language_model.generation_config is not None
             and model.generation_config.eos_token_id is not None
@@ -138,6 +120,7 @@ class Blip2(Architecture):
             model.language_model.generation_config = model.generation_config  # generate asks the inner one
         processor = load(name, lambda: AutoProcessor.from_pretrained(name))
         _settle_image_token(model, processor, name)
+        check_size(processor.image_processor, model.config.vision_config.image_size, name)
         return cls(model, processor.tokenizer, processor)
 
     @property
@@ -202,11 +185,18 @@ class Blip2(Architecture):
         scaled = getattr(llm.config, "scale_decoder_outputs", llm.config.tie_word_embeddings)
         return found * llm.config.d_model**-0.5 if scaled else found
 
-    def save(self, folder: Any) -> None:
-        """The processor brings the tokenizer along."""
-        self.model.save_pretrained(folder)
-        self.processor.chat_template = self.tokenizer.chat_template
-        self.processor.save_pretrained(folder)
+
+def _filled(kind: Any, config: Any, state: Mapping[str, torch.Tensor], name: str) -> Any:
+    """A vision encoder with these weights."""
+    model = kind._from_config(config)
+    if missing := sorted(model.state_dict().keys() - state.keys()):
+        raise VlitError(
+            f"{len(missing)} weights of its vision encoder are missing, such as {missing[0]}",
+            where=name,
+            todo="name a checkpoint that save_pretrained has written whole",
+        )
+    model.load_state_dict({key: state[key] for key in model.state_dict()})
+    return model
 
 
 def _check_language_model(llm: Any, name: str) -> None:
@@ -223,6 +213,13 @@ def _check_language_model(llm: Any, name: str) -> None:
             f"its token embeddings have width {told} and its layers {inner}, and BLIP-2 projects to the latter",
             where=name,
             todo="take a language model of one width; of OPT that is any but opt-350m",
+        )
+    head = llm.get_output_embeddings()
+    if not (llm.config.is_encoder_decoder or head.weight.is_meta or head_is_all(llm, llm.get_decoder(), head)):
+        raise VlitError(
+            f"{llm.config.model_type} does more to its logits than a linear head, which tuning would leave out",
+            where=name,
+            todo="take a decoder such as OPT, Llama, Qwen or Mistral",
         )
 
 

@@ -65,7 +65,8 @@ def blip_vision(name: str, *, weights: bool = True) -> tuple[dict[str, Any], dic
     Raises:
         VlitError: When it cannot be loaded, or computes something that BLIP-2's class cannot.
     """
-    from transformers import AutoConfig, AutoImageProcessor
+    from transformers import AutoConfig
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor  # there without torchvision
 
     config = load(name, lambda: AutoConfig.from_pretrained(name))
     own = getattr(config, "vision_config", config)
@@ -88,7 +89,7 @@ def blip_vision(name: str, *, weights: bool = True) -> tuple[dict[str, Any], dic
             "llava and flamingo take CLIP and SigLIP",
         )
     sizes = {key: getattr(own, key) for key in _SIZES} | {"qkv_bias": getattr(own, "qkv_bias", True)}
-    _check_size(images, sizes["image_size"], name)
+    check_size(images, sizes["image_size"], name)
     return sizes, state, images
 
 
@@ -108,7 +109,7 @@ def _renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: value for name, value in found.items() if not name.startswith(("pooler.", "embeddings.mask"))}
 
 
-def _check_size(images: Any, wanted: int, name: str) -> None:
+def check_size(images: Any, wanted: int, name: str) -> None:
     """Refuse an image processor whose pictures the position embeddings do not fit."""
     import PIL.Image
 
