@@ -1,0 +1,174 @@
+"""The loop: a loss that falls, lines that tell, and a stop before harm is done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.tune import tiny
+from tests.tune.photos import example, examples, photos
+from vlit.data.errors import VlitError
+from vlit.tune.config import StageConfig, TuneConfig
+from vlit.tune.example import Example
+from vlit.tune.loop import Outcome, train
+from vlit.tune.models.architecture import Architecture
+from vlit.tune.source import Source
+
+torch = pytest.importorskip("torch")
+
+
+def run(
+    folder: Path,
+    own: list[Example] | None = None,
+    *,
+    model: Architecture | None = None,
+    stage: dict[str, Any] | None = None,
+    measured: int = 4,
+    **settings: Any,
+) -> tuple[Outcome, list[dict[str, Any]], Architecture]:
+    model = model or tiny.llava(folder)
+    given = {"trainable": {"connector": "full", "llm": "full"}, "lr": 1e-2, "batch": 8, "epochs": 2}
+    config = TuneConfig(
+        stages=(StageConfig.model_validate(given | (stage or {})),),
+        **{"max_length": 256, "row": 256, **settings},
+    )
+    source = Source.of(own if own is not None else examples(model, 20))
+    held = Source.of([example(model, 100 + i) for i in range(measured)])
+    told: list[dict[str, Any]] = []
+    outcome = train(
+        model,
+        source,
+        held,
+        config.stages[0],
+        config,
+        folder / "stage",
+        seed=3,
+        tell=lambda r: told.append(dict(r)),
+    )
+    return outcome, told, model
+
+
+def weights(model: Architecture) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in model.model.named_parameters()}
+
+
+def test_the_loss_falls_and_every_line_tells_it(tmp_path: Path) -> None:
+    before = weights(tiny.llava(tmp_path))
+    outcome, told, model = run(tmp_path, held_out={"every": 2})
+    assert told == [json.loads(line) for line in (tmp_path / "stage/metrics.jsonl").read_text().splitlines()]
+    steps = [row for row in told if "loss" in row]
+    assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6]
+    assert sum(row["samples"] for row in steps) == outcome.samples == 40
+    assert steps[0].keys() >= {
+        "step", "epoch", "loss", "lr", "grad_norm", "tokens", "label_tokens", "samples", "seconds",
+        "label_tokens_per_second", "tokens_per_second", "waited", "memory_gb",
+    }  # fmt: skip
+    assert steps[-1]["loss"] < steps[0]["loss"] - 1
+    measured = [(row["step"], row["held_out_loss"]) for row in told if "held_out_loss" in row]
+    assert [step for step, _ in measured] == [0, 2, 4, 6]
+    assert (outcome.held_out_before, outcome.held_out_after) == (measured[0][1], measured[-1][1])
+    assert outcome.held_out_after < outcome.held_out_before
+    after = weights(model)
+    changed = {model.part_of(n) for n in before if not torch.equal(before[n], after[n])}
+    assert changed == {"connector", "llm"}
+
+
+def test_the_same_again_gives_the_same_weights(tmp_path: Path) -> None:
+    found = [weights(run(tmp_path / name, readers=readers)[2]) for name, readers in (("a", 0), ("b", 3))]
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"row": 512},
+        {"pack": False},
+        {"checkpointing": True},
+        {"attention": "dense"},
+    ],
+)
+def test_how_the_work_is_done_changes_no_loss(settings: dict[str, Any], tmp_path: Path) -> None:
+    def curve(rows: list[dict[str, Any]]) -> list[float]:
+        return [row.get("loss", row.get("held_out_loss")) for row in rows]
+
+    # One step of all samples: what row lengths do to the order in which an epoch begins does not show.
+    plain = run(tmp_path / "plain", stage={"batch": 20, "epochs": 3})[1]
+    other = run(tmp_path / "other", stage={"batch": 20, "epochs": 3}, **settings)[1]
+    assert curve(plain) == pytest.approx(curve(other), rel=2e-5)
+
+
+def test_fractions_of_epochs_and_steps(tmp_path: Path) -> None:
+    assert run(tmp_path / "a", stage={"epochs": 0.5})[0].steps == 2  # half of 3, rounded up
+    assert run(tmp_path / "b", stage={"steps": 4})[0].epochs == pytest.approx(4 / 3, abs=1e-3)
+
+
+def test_only_rows_of_new_tokens_move(tmp_path: Path) -> None:
+    model = tiny.llava(tmp_path)
+    model.new_tokens = (model.tokenizer.eos_token_id,)  # type: ignore[misc]
+    before = model.model.get_input_embeddings().weight.detach().clone()
+    own = {"trainable": {"connector": "frozen", "llm": "full"}, "train_embeddings": "new", "weight_decay": 0.1}
+    rows = [example(model, i) for i in range(8)]
+    rows = [msgspec_replace(e) for e in rows]
+    run(tmp_path, rows, model=model, stage=own)
+    moved = (model.model.get_input_embeddings().weight.detach() != before).any(1).nonzero().squeeze(1).tolist()
+    assert moved == [model.tokenizer.eos_token_id]
+
+
+def msgspec_replace(found: Example) -> Example:
+    """With an end of text inside, so that its row has a gradient."""
+    import dataclasses
+
+    ids = found.ids.copy()
+    ids[-3] = ids[-1]
+    return dataclasses.replace(found, ids=ids)
+
+
+def test_corrupt_photos_are_skipped_told_and_counted(tmp_path: Path) -> None:
+    model = tiny.llava(tmp_path)
+    own = [*examples(model, 19), example(model, 50, images=[missing(tmp_path)])]
+    outcome, _, _ = run(tmp_path, own, model=model, unreadable=0.1)
+    lines = [json.loads(line) for line in (tmp_path / "stage/skipped.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["uri"], row["reason"]) for row in lines] == [
+        ("s50", str(tmp_path / "gone.jpg"), "the file is missing")
+    ]  # once, though each epoch came upon it
+    assert (outcome.skipped, outcome.samples) == (1, 38)
+
+
+def test_too_many_corrupt_photos_stop_the_run(tmp_path: Path) -> None:
+    model = tiny.llava(tmp_path)
+    own = [*examples(model, 19), example(model, 50, images=[missing(tmp_path)])]
+    with pytest.raises(VlitError, match=r"1 of \d+ images cannot be read") as error:
+        run(tmp_path, own, model=model, unreadable=0.01)
+    assert "gone.jpg: the file is missing" in error.value.where
+
+
+def missing(folder: Path) -> Any:
+    return msgspec.structs.replace(photos()[0], uri=str(folder / "gone.jpg"))
+
+
+def test_a_loss_that_is_no_number_stops_before_the_weights_change(tmp_path: Path) -> None:
+    model = tiny.llava(tmp_path)
+    run(tmp_path, model=model, stage={"steps": 4}, save_every=2)
+    kept = (tmp_path / "stage/checkpoints/step-00000004/state.safetensors").read_bytes()
+    bad = tiny.llava(tmp_path / "bad")
+    with torch.no_grad():
+        bad.model.model.vision_tower.embeddings.patch_embedding.weight[0] = float("nan")
+    before = weights(bad)
+    with pytest.raises(VlitError, match="the loss of this step is nan") as error:
+        run(tmp_path / "bad", model=bad, measured=0)
+    assert "samples s" in error.value.where
+    after = weights(bad)
+    assert all(torch.equal(before[n].nan_to_num(), after[n].nan_to_num()) for n in before)
+    assert (tmp_path / "stage/checkpoints/step-00000004/state.safetensors").read_bytes() == kept
+    assert not list((tmp_path / "bad/stage").glob("checkpoints/*"))
+
+
+def test_bf16_learns_too(tmp_path: Path) -> None:
+    outcome, _, model = run(tmp_path, precision="bf16")
+    assert {p.dtype for p in model.model.model.language_model.parameters()} == {torch.float32}
+    assert {p.dtype for p in model.model.model.vision_tower.parameters()} == {torch.bfloat16}
+    assert outcome.held_out_after < outcome.held_out_before - 1
