@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": ("vlit.cli.compare:command", "sets side by side at equal size"),
     "select": ("vlit.cli.stages:select", "scores to verdicts and the selected samples"),
     "export": ("vlit.cli.stages:export", "selected samples to a training-data file"),
+    "tune": ("vlit.cli.tune:command", "a multimodal model tuned on the selected samples, or on any set"),
     "report": ("vlit.cli.stages:report", "one HTML page about the run"),
     "show": ("vlit.cli.show:command", "one sample with everything behind it"),
     "doctor": ("vlit.cli.doctor:command", "what is installed and usable, and how to enable the rest"),

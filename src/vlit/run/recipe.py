@@ -35,6 +35,7 @@ STAGES = Registry(
         "assess": "vlit.assess.stage:AssessStage",
         "select": "vlit.select.stage:SelectStage",
         "export": "vlit.formats.stage:ExportStage",
+        "tune": "vlit.tune.stage:TuneStage",
         "report": "vlit.report.stage:ReportStage",
     },
 )

@@ -21,8 +21,8 @@ from vlit.weights.located import check_reachable, folder_lines, located
 class TuneStage(stage.Stage[TuneConfig]):
     """Encodes the samples of each stage in worker processes, then tunes.
 
-    Weights, checkpoints and metrics lie under ``model/``. What a stage of tuning has finished is kept as long as
-    its settings and its examples stay the same, also when vlit itself has changed: days of work hang on it.
+    Weights, checkpoints and metrics lie under ``model/``. What a stage of tuning has finished is kept as long
+    as its settings and its examples stay the same, also when vlit itself has changed: days of work hang on it.
     """
 
     name: ClassVar[str] = "tune"
@@ -95,11 +95,22 @@ class TuneStage(stage.Stage[TuneConfig]):
             _refuse_empty(Source.read(parts, own.name, "train"), own, run)
         from vlit.tune.course import carry_out
 
-        carry_out(self.config, self.setting, run.path / "model", parts, progress)
+        carry_out(self.config, self.setting, run.path / "model", parts, self._tables(run), progress)
 
     def files(self, run: RunFolder) -> list[Path]:
         """What tells that the tuned model is there."""
         return [run.path / "model" / "vlit.json"]
+
+    def _tables(self, run: RunFolder) -> dict[str, list[Path]]:
+        """By stage, the parts of the samples that come from this run."""
+        found = {}
+        for own in self.config.stages:
+            data = data_of(self.config, own)
+            if data.path is None:
+                found[own.name] = (
+                    run.selected if data.variant is None else run.variant(data.variant).selected
+                ).parts()
+        return found
 
     def _count(self, own: StageConfig, run: RunFolder) -> int:
         data = data_of(self.config, own)

@@ -14,7 +14,7 @@ from vlit.tune.source import Source
 from vlit.tune.team import Team
 
 #: Settings that may differ between a killed run and the one that goes on: they change no weight.
-_FREE = {
+FREE = {
     "data", "device", "held_out", "keep", "precision", "preset", "processes", "readers", "save_every", "stages",
     "trackers", "unreadable",
 }  # fmt: skip
@@ -62,7 +62,7 @@ class Task:
 
     def identity(self) -> dict[str, Any]:
         """What has to be the same to go on from a checkpoint."""
-        settings = self.config.model_dump(mode="json", exclude=_FREE)
+        settings = self.config.model_dump(mode="json", exclude=FREE)
         return {
             "stage": self.stage.model_dump(mode="json", exclude={"data"}),
             "settings": settings,

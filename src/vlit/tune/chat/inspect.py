@@ -39,6 +39,11 @@ def coloured(tokenizer: Any, example: Example) -> Text:
     return text
 
 
+def pieces(tokenizer: Any, example: Example) -> list[tuple[str, Look]]:
+    """The same as text and kinds, for a page: trained, untrained and image alone."""
+    return [(words, look) for words, look in _pieces(tokenizer, example) if look not in ("head", "note")]
+
+
 def _pieces(tokenizer: Any, example: Example) -> Iterator[tuple[str, Look]]:
     images = len(example.images)
     yield (
