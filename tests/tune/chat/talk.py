@@ -18,9 +18,12 @@ from vlit.tune.example import IGNORE, Example
 SPECIALS = ("<image>", "<|im_start|>", "<|im_end|>", "<|endofchunk|>", "<answer>", "<|eot|>")
 PATCHES = 3
 _TEXT = (
-    "A dog sits on a bench.", "USER: What is in the picture? ASSISTANT: It is a red house.", "Question: Answer: yes",
-    "### Human: Where is the man? ### Assistant: The man runs.", "[INST] Describe it. [/INST] User: GPT: system",
-)  # fmt: skip
+    "A dog sits on a bench.",
+    "USER: What is in the picture? ASSISTANT: It is a red house.",
+    "Question: Answer: yes",
+    "### Human: Where is the man? ### Assistant: The man runs.",
+    "[INST] Describe it. [/INST] User: GPT: system",
+)
 
 
 class Talker:

@@ -73,7 +73,7 @@ class Encoder:
     ) -> None:
         self.model, self.template, self.max_length, self.overlong = model, template, max_length, overlong
         self.layout = template.fit(_image_texts(model))
-        self.tokens = Tokens(model.tokenizer, template=template.text, lenient=model.seq2seq)
+        self.tokens = Tokens(model.tokenizer, also=(self.layout.end, self.layout.image), lenient=model.seq2seq)
         eos = model.tokenizer.eos_token_id
         end = self.tokens.read([(self.layout.end, True)], -1)[-1:]
         self.stops = tuple(dict.fromkeys([*end, *([] if eos is None else [int(eos)])]))
@@ -113,8 +113,7 @@ class Encoder:
         if not asked.messages or asked.messages[-1].role != "user":
             raise Refused("there is no turn of the user to answer")
         draft = self._source(asked)
-        if self.model.seq2seq:
-            draft.labels = []
+        draft.labels = [] if self.model.seq2seq else [IGNORE] * len(draft.ids)
         return _example(sample.id, draft, asked, dialogue.instruction, [])
 
     def _short_enough(self, whole: Dialogue) -> tuple[Draft, Dialogue]:

@@ -25,7 +25,8 @@ class Tokens:
 
     Args:
         tokenizer: A tokenizer of transformers.
-        template: The chat template. Added tokens that it writes count as special, whatever the tokenizer says.
+        also: Texts whose added tokens count as special, whatever the tokenizer says: the end of an answer, the
+            image. Others that it does not call special, such as ``<think>``, are words that contents may use.
         lenient: Go on where pieces cannot be set behind one another without a space coming in.
 
     Attributes:
@@ -34,12 +35,12 @@ class Tokens:
         lost: Signs that it cannot give back, for a remark.
 
     Raises:
-        VlitError: When no piece of text can be read without a space coming in.
+        VlitError: When pieces do not join to the text that they are of; never if lenient.
     """
 
-    def __init__(self, tokenizer: Any, *, template: str = "", lenient: bool = False) -> None:
+    def __init__(self, tokenizer: Any, *, also: Sequence[str] = (), lenient: bool = False) -> None:
         self.tokenizer = tokenizer
-        self._by_id = _control_tokens(tokenizer, template)
+        self._by_id = _control_tokens(tokenizer, also)
         self._counted = frozenset(self._by_id) - {tokenizer.unk_token_id}
         texts = sorted((t for t in self._by_id.values() if len(t) > 1), key=lambda t: (-len(t), t))
         either = "|".join(
@@ -54,7 +55,7 @@ class Tokens:
         self.lost = tuple(p for p in (*_WORDS, *_OTHERS) if self.text(self._ids("a:" + p)) != "a:" + p)
         if not self._anchors and not lenient:
             raise VlitError(
-                "this tokenizer puts a space in front of every piece of text, so answers cannot be told apart",
+                "this tokenizer does not read pieces of text as they stand in it: answers cannot be told apart",
                 where=str(getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__),
                 todo="take a model whose tokenizer is byte-level BPE or SentencePiece",
             )
@@ -119,23 +120,25 @@ class Tokens:
     def _holds(self, anchor: str) -> bool:
         """Whether pieces read the same behind an anchor as in the middle of a text."""
         head, front = self._ids(anchor), self._ids("a:")
+        told = 0  # words that the tokenizer knows
         for piece in (*_WORDS, *_OTHERS):
-            ids = self._ids(anchor + piece)
+            ids, inside = self._ids(anchor + piece), self._ids("a:" + piece)
             if ids[: len(head)] != head:
                 if piece in _WORDS:
                     return False
-            elif self.text(front + ids[len(head) :]) != self.text(self._ids("a:" + piece)):
+            elif self.text(front + ids[len(head) :]) != self.text(inside):
                 return False
-        return True
+            told += piece in _WORDS and self.tokenizer.unk_token_id not in inside
+        return told > 0
 
 
-def _control_tokens(tokenizer: Any, template: str) -> dict[int, str]:
-    """Special tokens by id, and added tokens that the template writes."""
+def _control_tokens(tokenizer: Any, also: Sequence[str]) -> dict[int, str]:
+    """Special tokens by id, and added tokens in further texts."""
     added = {int(i): token for i, token in tokenizer.added_tokens_decoder.items()}
     found = {
         i: str(token.content)
         for i, token in added.items()
-        if token.special or (token.content in template and not token.content.isspace())
+        if token.special or (token.content.strip() and any(token.content in text for text in also))
     }
     for text in tokenizer.all_special_tokens:
         found.setdefault(int(tokenizer.convert_tokens_to_ids(text)), str(text))
