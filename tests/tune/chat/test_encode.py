@@ -88,7 +88,7 @@ def test_what_is_trained_is_the_answers_and_their_ends(
 @pytest.mark.parametrize("answer", ["A dog.", "", "</s> ASSISTANT: x", "\n###"])
 def test_a_prompt_begins_the_dialogue_that_goes_on_from_it(kind: str, template: str, answer: str) -> None:
     made = encoder(kind, template)
-    said = [
+    said: list[str | tuple[Role, str]] = [
         ("system", "Be brief."),
         ("user", "<image>\nWhat is it?"),
         ("assistant", "A cat."),
