@@ -9,6 +9,7 @@ import click
 
 from vlit.cli.assess import is_run
 from vlit.cli.common import (
+    console,
     run_recipe,
     runs_option,
     set_option,
