@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import Field
 
+from vlit.data.errors import VlitError
 from vlit.run import stage
 
 How = Literal["frozen", "full", "lora"]
@@ -192,6 +193,16 @@ class TuneConfig(stage.Config):
         (), description="beside metrics.jsonl"
     )
     held_out: HeldOut = HeldOut()
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _over_preset(cls, values: Any) -> Any:
+        from vlit.tune.preset import fill
+
+        try:
+            return fill(values) if isinstance(values, Mapping) else values
+        except VlitError as error:
+            raise ValueError(f"preset: {error.what}; {error.todo}") from None
 
     @pydantic.model_validator(mode="after")
     def _stages_have_names(self) -> Self:
