@@ -14,6 +14,7 @@ from vlit.data.scene import Image
 from vlit.tune.config import ModelConfig
 from vlit.tune.example import Batch
 from vlit.tune.models.architecture import Architecture, Part
+from vlit.tune.models.open_flamingo import read_open_flamingo
 from vlit.tune.models.parts import IMAGE_PLACEHOLDER, add_token, language_model, on_meta, vision_encoder
 from vlit.weights.device import load, quiet
 
@@ -42,13 +43,15 @@ class Flamingo(Architecture):
     def assemble(cls, config: ModelConfig, *, weights: bool = True) -> Self:
         """See :class:`Architecture`.
 
-        ``connector`` takes ``cross_attention_every`` (1: a gated block before every layer of the decoder), and
-        of the resampler ``layers`` (6), ``latents`` (64), ``heads`` (8), ``head_dim`` (64) and ``feed_forward``
-        (4).
+        ``connector`` takes ``cross_attention_every`` (1: a gated block before every layer of the decoder), of
+        the resampler ``layers`` (6), ``latents`` (64), ``heads`` (8), ``head_dim`` (64), ``feed_forward`` (4),
+        and as ``weights`` an OpenFlamingo checkpoint of these parts, by file, folder or hub id.
         """
         settings, whole = _classes()
         assert config.vision is not None and config.llm is not None  # the config asks for both
-        resampler, every = _connector(config.connector)
+        connector = dict(config.connector)
+        trained = connector.pop("weights", None)
+        resampler, every = _connector(connector)
         tower, images = vision_encoder(config.vision, weights=weights)
         llm, tokenizer = language_model(config.llm, weights=weights)
         _suits(llm.config, config.llm)
@@ -78,7 +81,10 @@ class Flamingo(Architecture):
                 todo="see tune.model.connector, or take another decoder, e.g. a Llama, Qwen, OPT or Pythia",
             ) from error
         model.generation_config = _generation(llm.generation_config, tokenizer, end, image)
-        return cls(model, tokenizer, images)
+        found = cls(model, tokenizer, images)
+        if trained is not None and weights:
+            read_open_flamingo(found, str(trained))
+        return found
 
     @classmethod
     def load(cls, name: str, *, weights: bool = True) -> Self:
@@ -152,7 +158,7 @@ def _connector(given: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
     """What the recipe says of the resampler, and how often the decoder looks."""
     from vlit.tune.models.flamingo_config import RESAMPLER
 
-    names = ("cross_attention_every", *RESAMPLER)
+    names = ("cross_attention_every", *RESAMPLER, "weights")
     for name, value in given.items():
         if name not in names:
             raise VlitError(
