@@ -26,7 +26,7 @@ def job(
     model: Callable[[Path], Architecture] = tiny.llava,
     own: Sequence[Example] | None = None,
     count: int = 20,
-    held_out: int = 4,
+    measured: int = 4,
     stage: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Job:
@@ -35,9 +35,9 @@ def job(
     made = model(folder / "parts")
     if not (folder / "model").exists():
         made.save(folder / "model")
-    found = list(own) if own is not None else examples(made, count + held_out)
+    found = list(own) if own is not None else examples(made, count + measured)
     rows = [
-        to_row(e, "instruct", "held_out" if i >= len(found) - held_out else "train")
+        to_row(e, "instruct", "held_out" if i >= len(found) - measured else "train")
         for i, e in enumerate(found)
     ]
     pq.write_table(to_table(rows, Encoded), folder / "examples.parquet")

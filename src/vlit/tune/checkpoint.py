@@ -66,6 +66,8 @@ class Checkpoints:
         Raises:
             VlitError: When it is of other settings or other data, or cannot be read.
         """
+        from safetensors import SafetensorError
+
         self._team.wait()
         if not self.found():
             return 0
@@ -75,7 +77,7 @@ class Checkpoints:
             self._refuse_other(cursor["identity"], last)
             _restore(last / "state.safetensors", groups, optimiser)
             _restore_random(last / f"random-{self._team.place}.safetensors")
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise VlitError(
                 f"the checkpoint cannot be read: {error}",
                 where=str(last),
