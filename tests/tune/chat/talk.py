@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -29,10 +29,14 @@ _TEXT = (
 class Talker:
     """As much of a model as encoding needs: tokenizer, and three placeholders for an image."""
 
-    packs: ClassVar[bool] = True
-
-    def __init__(self, tokenizer: Any, *, seq2seq: bool = False) -> None:
-        self.tokenizer, self.processor, self.model, self.seq2seq = tokenizer, object(), object(), seq2seq
+    def __init__(self, tokenizer: Any, *, name: str = "", seq2seq: bool = False) -> None:
+        self.name, self.tokenizer, self.processor, self.model, self.seq2seq = (
+            name,
+            tokenizer,
+            object(),
+            object(),
+            seq2seq,
+        )
 
     def slot(self, image: Image) -> Sequence[int]:
         return [self.tokenizer.convert_tokens_to_ids("<image>")] * PATCHES
@@ -94,7 +98,8 @@ def sentence_piece(legacy: bool) -> Any:
 def unigram() -> Any:
     """Unigram in the manner of T5: EOS behind every text, and ``</s>`` in its vocabulary."""
     made = core().Tokenizer(core().models.Unigram())
-    made.pre_tokenizer = core().pre_tokenizers.Metaspace(prepend_scheme="always")
+    before = core().pre_tokenizers
+    made.pre_tokenizer = before.Sequence([before.WhitespaceSplit(), before.Metaspace(prepend_scheme="always")])
     made.decoder = core().decoders.Metaspace(prepend_scheme="always")
     made.train_from_iterator(
         [*_TEXT, *map(chr, range(33, 127))] * 3,
@@ -113,9 +118,15 @@ def wrapped(made: Any, **special: str) -> Any:
 
 
 def encoder(
-    tokenizer: Any, template: str | None, *, longest: int = 100_000, seq2seq: bool = False, **more: Any
+    tokenizer: Any,
+    template: str | None,
+    *,
+    longest: int = 100_000,
+    seq2seq: bool = False,
+    name: str = "",
+    **more: Any,
 ) -> Encoder:
-    model: Any = Talker(tokenizer, seq2seq=seq2seq)
+    model: Any = Talker(tokenizer, name=name, seq2seq=seq2seq)
     return Encoder(model, Template.of(tokenizer, template), max_length=longest, **more)
 
 

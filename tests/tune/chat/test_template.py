@@ -129,6 +129,10 @@ def test_a_template_that_minds_the_order_of_turns() -> None:
         ("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}", "drops, repeats"),
         ("{% for m in messages %}{{ m.role }}{% endfor %}", "drops, repeats"),
         ("{% for m in messages %}{{ m.content | replace('<image>', '') }}{% endfor %}", "0 images of 1"),
+        (
+            '{%- set images = "first" -%}{% for m in messages %}<image>{{ m.content }}{% endfor %}',
+            "writes them too",
+        ),
         ("{{ raise_exception('never') }}", "never"),
         ("{% for m in messages %}", "no valid Jinja"),
         ("{{ messages[0].content.__class__ }}", "unsafe|drops"),
@@ -224,3 +228,18 @@ def test_a_tokenizer_that_puts_a_space_before_first_words_alone() -> None:
     assert shown(made, "What?", "A dog.")[1] == ["A dog.<|im_end|>"]
     (found,) = made.examples(talk.sample("What?", "A dog."))
     assert known.convert_ids_to_tokens(talk.trained(found)[0])[0].startswith("A")
+
+
+def test_images_that_a_processor_puts_first() -> None:
+    known = talk.byte_level()
+    assert talk.encoder(known, "blip2", name="blip2").remarks == ()
+    assert "that puts them first" in talk.encoder(known, "blip2", name="llava").remarks[0]
+    assert "take the template blip2" in talk.encoder(known, "dialogue", name="blip2").remarks[0]
+    assert talk.encoder(known, "dialogue", name="llava").remarks == ()
+
+
+def test_an_image_that_the_model_has_no_place_for() -> None:
+    made = talk.encoder(talk.byte_level(), "vicuna")
+    made.model.slot = lambda image: []  # type: ignore[method-assign]
+    with pytest.raises(Refused, match="no placeholder"):
+        made.examples(talk.sample("What?", "A dog."))

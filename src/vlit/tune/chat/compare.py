@@ -13,6 +13,9 @@ from vlit.tune.example import Refused
 if TYPE_CHECKING:
     from vlit.tune.chat.encode import Encoder
 
+#: Architectures whose processors put images in front of the text themselves.
+_IMAGES_FIRST = ("blip2", "instructblip")
+
 _ASKED = [Message("user", (None, "What is it? Is it red?"))]
 _TALK = [
     *_ASKED,
@@ -27,6 +30,7 @@ def differences(encoder: Encoder) -> tuple[str, ...]:
     """Remarks on a tokenizer and template, a sentence each; none where training and serving agree."""
     found = [
         _on_ends(encoder),
+        _on_images(encoder),
         _on_prompt(encoder),
         "" if encoder.model.seq2seq else _on_tokens(encoder),
         _on_clues(encoder),
@@ -47,6 +51,18 @@ def _on_ends(encoder: Encoder) -> str:
     ids = tokens.read([(layout.end, True)], -1)
     if len(ids) > 1 and layout.end.strip() not in layout.variables.values():
         return f"an answer ends with {len(ids)} tokens; give {layout.end.strip()!r} to servers as a stop string"
+    return ""
+
+
+def _on_images(encoder: Encoder) -> str:
+    first = getattr(encoder.model, "name", "") in _IMAGES_FIRST
+    if encoder.layout.front and not first:
+        return "the chat template leaves images to a processor that puts them first, as this model's does not"
+    if first and not encoder.layout.front:
+        return (
+            "the model's processor puts images in front of everything, and the chat template writes them where "
+            "they stand: servers will read them twice; take the template blip2"
+        )
     return ""
 
 

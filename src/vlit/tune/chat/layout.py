@@ -27,6 +27,10 @@ _DAY = datetime(2024, 7, 26)  # what day it is, for templates that write it: res
 _CLUES = {"enable_thinking": False, "date_string": _DAY.strftime("%d %b %Y")}
 
 
+class Lost(Refused):
+    """A template leaves out, repeats or reorders what has to be trained."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """A piece of a dialogue as the model reads it."""
@@ -104,13 +108,15 @@ class Layout:
         answers = [i for i, kind in enumerate(kinds) if kind == "answer"]
         seen = [int(i) for i in re.findall(f"{_IN}([0-9]+){_OUT}", rendered) if int(i) in set(answers)]
         if seen != answers:
-            raise Refused(f"the chat template ({self.name}) drops, repeats or reorders answers")
+            raise Lost(f"the chat template ({self.name}) drops, repeats or reorders answers")
         found = list(self._apart(rendered, texts, kinds))
         wanted = sum(message.images for message in messages)
         if self.front:
+            if any(self.image in piece.text for piece in found if piece.kind == "template"):
+                raise Lost(f"the chat template ({self.name}) says that images come first, and writes them too")
             return [Piece("", "image")] * wanted + found
         if (written := sum(piece.kind == "image" for piece in found)) != wanted:
-            raise Refused(f"the chat template ({self.name}) writes {written} images of {wanted}")
+            raise Lost(f"the chat template ({self.name}) writes {written} images of {wanted}")
         return found
 
     def _apart(self, rendered: str, texts: Sequence[str], kinds: Sequence[Kind]) -> Iterator[Piece]:
@@ -159,13 +165,14 @@ def _proved(layout: Layout) -> Layout:
     """The layout, when two rounds keep both answers."""
     try:
         layout.pieces(_rehearsal(image=True) + _rehearsal(image=False))
-    except Refused as reason:
-        if "answers" in str(reason):  # of two rounds it loses one; a template for one round refuses the second
-            raise VlitError(
-                f"{reason}, so what it leaves out would never be trained",
-                where=layout.name,
-                todo="correct the template, or name another one in tune.model.template",
-            ) from None
+    except Lost as reason:
+        raise VlitError(
+            f"of two questions and answers, {reason}",
+            where=layout.name,
+            todo="correct the template, or name another one in tune.model.template",
+        ) from None
+    except Refused:  # a template for one question; it will say so of every longer dialogue
+        pass
     if not layout.end and not layout.variables.get("eos_token"):
         raise VlitError(
             "neither the chat template nor the tokenizer has a token that ends an answer",
@@ -216,7 +223,7 @@ def _rendered(
         raise VlitError(
             f"this chat template is no valid Jinja: {error}", where=layout.name, todo="correct it"
         ) from None
-    except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+    except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise Refused(f"the chat template ({layout.name}) refuses this dialogue: {error}") from None
 
 

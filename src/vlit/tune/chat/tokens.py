@@ -17,7 +17,7 @@ _ANCHORS = ("", "\n", ":", "a", ".", "!")
 
 #: Pieces that must read the same behind an anchor as inside a text. An anchor may fuse with the later ones.
 _WORDS = ("Hello", " Hello", "two words", "Yes.")
-_OTHERS = ("1", "漢字", "🙂", "\n", "\nx", " (a)")
+_OTHERS = ("1", "漢字", "🙂", "\n", "\nx", " (a)", "a  b")
 
 
 class Tokens:
