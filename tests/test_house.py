@@ -14,6 +14,7 @@ FLOORS = (
     "cli",
     "api",
     "report",
+    "evaluate",
     "tune",
     "select",
     "assess",
@@ -26,10 +27,17 @@ FLOORS = (
     "language",
     "data",
 )
-STAGES = {"report", "tune", "select", "assess", "generate", "collect", "formats"}
+STAGES = {"report", "evaluate", "tune", "select", "assess", "generate", "collect", "formats"}
 #: The report and the selection ask the registry what each indicator declares: its direction and its principle.
-#: A reference corpus to assess by, and a set to tune on, are files of a training-data format.
-ALLOWED = {("report", "assess"), ("select", "assess"), ("assess", "formats"), ("tune", "formats")}
+#: A reference corpus to assess by, and a set to tune on, are files of a training-data format. Evaluation loads
+#: models through tune.
+ALLOWED = {
+    ("report", "assess"),
+    ("select", "assess"),
+    ("assess", "formats"),
+    ("tune", "formats"),
+    ("evaluate", "tune"),
+}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -1,0 +1,1 @@
+"""Evaluation: official questions, answers as they were given, official scores; failures counted."""

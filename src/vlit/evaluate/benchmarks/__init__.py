@@ -1,0 +1,1 @@
+"""Benchmarks: one file each; prompt, parse, score and aggregate are pure functions."""
