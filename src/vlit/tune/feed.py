@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vlit.data.images import ImageProblem, open_rgb
 from vlit.data.scene import Image
 from vlit.tune.example import Batch, Example
+from vlit.tune.flops import NOTHING, Counts, counts_of
 from vlit.tune.loss import count
 from vlit.tune.models.architecture import Architecture
 from vlit.tune.plan import MicroBatch
@@ -45,6 +46,7 @@ class Ready:
     labels: int  #: tokens that the loss is taken of
     tokens: int  #: without padding and blanks
     samples: tuple[str, ...]  #: their ids
+    counts: Counts  #: what is computed, blanks counted
     skipped: tuple[Skipped, ...]
 
 
@@ -110,6 +112,7 @@ class Feed:
             labels=sum(count(batch, self._model.seq2seq) for batch in batches),
             tokens=sum(len(example.ids) for example in kept),
             samples=tuple(example.id for example in kept),
+            counts=sum((counts_of(batch, seq2seq=self._model.seq2seq) for batch in batches), start=NOTHING),
             skipped=tuple(skipped),
         )
 

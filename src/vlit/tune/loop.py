@@ -13,7 +13,7 @@ from vlit.data.seeds import draw
 from vlit.tune.checkpoint import Checkpoints
 from vlit.tune.config import StageConfig, TuneConfig
 from vlit.tune.feed import Ready
-from vlit.tune.metrics import Journal, Tell, line
+from vlit.tune.metrics import Journal, Meter, Tell, line
 from vlit.tune.models.architecture import Architecture
 from vlit.tune.optimiser import adamw, set_rates
 from vlit.tune.source import Source
@@ -83,7 +83,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     team = team or Team(config, folder)
     task = Task(model, source, held_out, stage, config, seed, team)
-    groups, objective = ready(task)
+    groups, objective, meter = ready(task)
     optimiser, rows = adamw(groups, stage), new_rows(model, stage)
     saver = Checkpoints(folder / "checkpoints", task.identity(), team, config.keep)
     start = saver.resume(groups, optimiser)
@@ -96,7 +96,8 @@ def train(
         rates = set_rates(optimiser, groups, stage, step - 1, task.steps)
         done = update(objective, batches, optimiser, clip=stage.clip, rows=rows, team=team)
         seconds = time.perf_counter() - begun
-        journal.write(line(step, task.epochs(step), done, rates, seconds, waited, team))
+        mfu = meter.mfu(batches.counts, seconds, team)
+        journal.write(line(step, task.epochs(step), done, rates, seconds, waited, mfu, team))
         if step % config.held_out.every == 0 or step == task.steps:
             measure(task, objective, journal, step)
         if step % config.save_every == 0 or step == task.steps:
@@ -106,12 +107,14 @@ def train(
     return _outcome(task, journal, start)
 
 
-def ready(task: Task) -> tuple[list[Group], Objective]:
-    """The model frozen, adapted, packed, sharded, on its device; what of it is tuned; and its loss."""
+def ready(task: Task) -> tuple[list[Group], Objective, Meter]:
+    """The model frozen, adapted, packed and sharded on its device; what is tuned, its loss, its cost."""
     import torch
 
     from vlit.tune.attention import resolve, set_attention, verify
+    from vlit.tune.flops import flops_of
     from vlit.tune.objective import Objective
+    from vlit.tune.peak import peak_flops
 
     model, stage, config, team = task.model, task.stage, task.config, task.team
     dtype = torch.bfloat16 if team.bf16 else torch.float32
@@ -123,6 +126,7 @@ def ready(task: Task) -> tuple[list[Group], Objective]:
     if kind != "padded":
         verify(model, kind, dtype)
     set_modes(model, stage)
+    meter = Meter(flops_of(model, kind, dtype), peak_flops(team.device, "bf16" if team.bf16 else "fp32"))
     if config.checkpointing:
         checkpoint_activations(model)
     if config.compile:
@@ -132,7 +136,7 @@ def ready(task: Task) -> tuple[list[Group], Objective]:
     if team.sharded:
         team.shard(objective, layers(model.model))
     seed_all(task.seed, stage.name, str(team.place))
-    return groups_of(model, stage), objective
+    return groups_of(model, stage), objective, meter
 
 
 def measure(task: Task, objective: Objective, journal: Journal, step: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from vlit.tune.team import Team
 if TYPE_CHECKING:
     import torch
 
+    from vlit.tune.flops import Counts, Flops
     from vlit.tune.step import Done
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -139,8 +141,29 @@ class Journal:
             self._team.accelerator.end_training()
 
 
+@dataclass(frozen=True)
+class Meter:
+    """Model FLOPs utilisation: the operations that a step needs, as a share of what the devices could do."""
+
+    flops: Flops
+    peak: float | None  #: operations a second of one device; ``None`` where nobody has published them
+
+    def mfu(self, counts: Counts, seconds: float, team: Team) -> float | None:
+        """Of a step in which this process has computed so much, in so many seconds."""
+        if self.peak is None:
+            return None
+        return round(team.sums([self.flops.of(counts)])[0] / (seconds * self.peak * team.processes), 6)
+
+
 def line(
-    step: int, epoch: float, done: Done, rates: Mapping[Part, float], seconds: float, waited: float, team: Team
+    step: int,
+    epoch: float,
+    done: Done,
+    rates: Mapping[Part, float],
+    seconds: float,
+    waited: float,
+    mfu: float | None,
+    team: Team,
 ) -> dict[str, Any]:
     """A step as a line of metrics.jsonl.
 
@@ -151,6 +174,7 @@ def line(
         rates: By part.
         seconds: That it took, data and all.
         waited: Seconds of them in which this process waited for its data.
+        mfu: See ``Meter``.
         team: The processes; the slowest wait is told.
     """
     return {
@@ -165,6 +189,7 @@ def line(
         "seconds": round(seconds, 6),
         "label_tokens_per_second": round(done.labels / seconds, 3),
         "tokens_per_second": round(done.tokens / seconds, 3),
+        "mfu": mfu,
         "waited": round(max(team.gathered(waited)) / seconds, 6),
         "memory_gb": round(memory(team.device) / 1e9, 3),
     }
