@@ -45,8 +45,9 @@ def made(folder: Path) -> RunFolder:
     measured = [{"step": 0, "held_out_loss": 5.0}, *map(step, range(1, 5)), {"step": 4, "held_out_loss": 2.0}]
     written(stage / "metrics.jsonl", measured, tail='{"step": 5, "lo')
     written(stage / "skipped.jsonl", [{"sample": "s", "reason": "<truncated>"}] * 2)
-    asked = {"id": "s/1", "image": str(photo), "question": "<image>\nWhat is it?"}
+    asked = {"task": "open_vqa", "id": "s/1", "image": str(photo), "question": "<image>\nWhat is it?"}
     gone = {
+        "task": "presence",
         "id": "s/2",
         "image": str(folder / "gone.jpg"),
         "question": "Is it <b>?",
@@ -80,6 +81,7 @@ def test_numbers_are_those_of_the_metrics(tmp_path: Path) -> None:
     assert first.settings["model"] == "pocket" and first.settings["batch"] == "8"
     assert first.skipped == (("<truncated>", 2),)
     assert (first.same, first.answered) == (1, 3)
+    assert first.by_task == (("open_vqa", 1, 2), ("presence", 0, 1))
     assert second.lead == "No step has been taken yet." and second.curve is None and second.tiles == {}
 
 
@@ -141,7 +143,7 @@ def test_the_page_shows_it(tmp_path: Path) -> None:
     assert 'id="tuning"' in page and "<polyline" in page and 'href="#tuning"' in page
     assert '<span class="trained">Red.&lt;/s&gt;</span>' in page and "&lt;truncated&gt;" in page
     assert "Is it &lt;b&gt;?" in page and "(nothing)" in page and "the file is missing" in page
-    assert "1 of 3 word for word" in page
+    assert "1 of 3 word for word" in page and "Open VQA <b>1 of 2</b>" in page
     assert page.count("data:image/jpeg") == 1  # the photo of two answers is embedded once
 
 

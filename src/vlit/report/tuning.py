@@ -57,6 +57,7 @@ class Answered:
     question: str
     answer: str
     reference: str
+    task: str = ""
 
     @property
     def same(self) -> bool:
@@ -87,6 +88,7 @@ class Tuned:
     answers: tuple[Answered, ...]
     same: int  #: of all answers, those that are the reference
     answered: int
+    by_task: tuple[tuple[str, int, int], ...] = ()  #: task, answers that are the reference, all answers
 
 
 def tuning(run: RunFolder) -> tuple[Tuned, ...]:
@@ -132,6 +134,7 @@ def _tuned(folder: Path, config: Mapping[str, Any], stage: Mapping[str, Any]) ->
         answers=tuple(answers[:ANSWERS]),
         same=sum(a.same for a in answers),
         answered=len(answers),
+        by_task=_by_task(answers),
     )
 
 
@@ -222,7 +225,15 @@ def _answered(row: Mapping[str, Any]) -> Answered:
         question=str(row.get("question", "")),
         answer=str(row.get("answer", "")),
         reference=str(row.get("reference", "")),
+        task=str(row.get("task", "")),
     )
+
+
+def _by_task(answers: Sequence[Answered]) -> tuple[tuple[str, int, int], ...]:
+    """The tasks with most answers first; none where the answers do not tell their tasks."""
+    counts = Counter(a.task for a in answers if a.task)
+    same = Counter(a.task for a in answers if a.task and a.same)
+    return tuple((task, same[task], n) for task, n in sorted(counts.items(), key=lambda c: (-c[1], c[0])))
 
 
 def _told(run: RunFolder, folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
