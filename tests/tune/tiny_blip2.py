@@ -43,10 +43,11 @@ def instructblip(folder: Path, llm: str = "llama", **settings: Any) -> Blip2:
 
 
 def vit(folder: Path, *, seed: int = 0) -> Path:
-    """A plain ViT that sees 28 x 28 pixels."""
+    """A plain ViT that sees 28 x 28 pixels and classifies, as those of the hub do."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     torch.manual_seed(seed)
-    model = transformers.ViTModel(transformers.ViTConfig(hidden_size=16, image_size=28, patch_size=14, **SHAPE))
+    config = transformers.ViTConfig(hidden_size=16, image_size=28, patch_size=14, **SHAPE)
+    model = transformers.ViTForImageClassification(config)
     _spread(model)
     model.save_pretrained(folder)
     _square_pictures(folder)

@@ -252,7 +252,9 @@ def test_the_vision_encoder_computes_what_it_did(opt: Blip2, folder: Path, tmp_p
     sources = {
         folder / "vision": transformers.Blip2VisionModel.from_pretrained(folder / "vision"),
         tmp_path / "whole": opt.model.vision_model,
-        tmp_path / "vit": transformers.ViTModel.from_pretrained(tiny_blip2.vit(tmp_path / "vit")),
+        tiny_blip2.vit(tmp_path / "vit"): transformers.ViTForImageClassification.from_pretrained(
+            tmp_path / "vit"
+        ).vit,
     }
     picture = next(iter(tiny_blip2.pixels(opt, samples(opt)).values()))
     for source, original in sources.items():

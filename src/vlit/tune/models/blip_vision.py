@@ -8,14 +8,12 @@ layer, and SigLIP has no class token: neither fits into these weights, so they a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vlit.data.errors import VlitError
-from vlit.tune.models.parts import vision_encoder
 from vlit.tune.models.stored import tensors
-from vlit.weights.device import load
+from vlit.weights.device import load, quiet
 
 if TYPE_CHECKING:
     import torch
@@ -32,20 +30,18 @@ _SIZES = (
     ),
     *("hidden_act", "layer_norm_eps"),
 )
-#: Names of a plain ViT, those of transformers before 5.20 and since, and what they are called here.
-_VIT = (
-    (r"^embeddings\.cls_token$", "embeddings.class_embedding"),
-    (r"^embeddings\.position_embeddings$", "embeddings.position_embedding"),
-    (r"^embeddings\.patch_embeddings\.projection\.", "embeddings.patch_embedding."),
-    (r"^layernorm\.", "post_layernorm."),
-    (r"^(encoder\.layer|layers)\.(\d+)\.", r"encoder.layers.\2."),
-    (r"\.layernorm_before\.", ".layer_norm1."),
-    (r"\.layernorm_after\.", ".layer_norm2."),
-    (r"\.attention\.(?:attention\.)?(query|key|value|q_proj|k_proj|v_proj)\.", r".self_attn.\1."),
-    (r"\.attention\.(?:output\.dense|o_proj)\.", ".self_attn.projection."),
-    (r"\.(?:mlp\.fc1|intermediate\.dense)\.", ".mlp.fc1."),
-    (r"\.(?:mlp\.fc2|output\.dense)\.", ".mlp.fc2."),
-)
+#: Names in a plain ViT, and what they are called here.
+_VIT = {
+    "embeddings.cls_token": "embeddings.class_embedding",
+    "embeddings.position_embeddings": "embeddings.position_embedding",
+    "embeddings.patch_embeddings.projection.": "embeddings.patch_embedding.",
+    "layers.": "encoder.layers.",
+    "layernorm.": "post_layernorm.",
+    ".layernorm_before.": ".layer_norm1.",
+    ".layernorm_after.": ".layer_norm2.",
+    ".attention.": ".self_attn.",
+    ".o_proj.": ".projection.",
+}
 _WHY = {
     "clip_vision_model": "CLIP normalises once more, before its first layer",
     "siglip_vision_model": "SigLIP has no class token",
@@ -68,19 +64,10 @@ def blip_vision(name: str, *, weights: bool = True) -> tuple[dict[str, Any], dic
     from transformers import AutoConfig
     from transformers.models.auto.image_processing_auto import AutoImageProcessor  # there without torchvision
 
+    quiet()
     config = load(name, lambda: AutoConfig.from_pretrained(name))
     own = getattr(config, "vision_config", config)
-    state: dict[str, torch.Tensor] = {}
-    if own.model_type in _BLIP:
-        images = load(name, lambda: AutoImageProcessor.from_pretrained(name))
-        if weights:
-            start = "" if own is config else "vision_model."
-            state = {key[len(start) :]: value for key, value in tensors(name, (start,)).items()}
-    elif own.model_type == "vit":
-        tower, images = vision_encoder(name, weights=weights)
-        if weights:
-            state = _renamed(tower.state_dict())
-    else:
+    if own.model_type not in (*_BLIP, "vit"):
         why = f": {_WHY[own.model_type]}" if own.model_type in _WHY else ""
         raise VlitError(
             f"BLIP-2's vision encoder cannot hold a {own.model_type}{why}",
@@ -88,9 +75,27 @@ def blip_vision(name: str, *, weights: bool = True) -> tuple[dict[str, Any], dic
             todo="take the vision encoder of a BLIP, BLIP-2 or InstructBLIP, or a plain ViT such as DINO's; "
             "llava and flamingo take CLIP and SigLIP",
         )
+    state: dict[str, torch.Tensor] = {}
+    if weights and own.model_type == "vit":
+        state = _renamed(load(name, lambda: _vit(name)))
+    elif weights:
+        start = "" if own is config else "vision_model."
+        state = {key[len(start) :]: value for key, value in tensors(name, (start,)).items()}
+    images = load(name, lambda: AutoImageProcessor.from_pretrained(name))
     sizes = {key: getattr(own, key) for key in _SIZES} | {"qkv_bias": getattr(own, "qkv_bias", True)}
     check_size(images, sizes["image_size"], name)
     return sizes, state, images
+
+
+def _vit(name: str) -> Mapping[str, torch.Tensor]:
+    """Weights of a ViT, also of one that classifies; none are drawn."""
+    import torch
+    from transformers import ViTModel
+
+    opened: Any = ViTModel.from_pretrained
+    model, about = opened(name, dtype=torch.float32, add_pooling_layer=False, output_loading_info=True)
+    found: dict[str, torch.Tensor] = model.state_dict()
+    return {key: value for key, value in found.items() if key not in about["missing_keys"]}
 
 
 def _renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -99,14 +104,15 @@ def _renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
     found: dict[str, torch.Tensor] = {}
     for name, value in state.items():
-        for pattern, instead in _VIT:
-            name = re.sub(pattern, instead, name)
+        for theirs, ours in _VIT.items():
+            if theirs in name if theirs.startswith(".") else name.startswith(theirs):
+                name = name.replace(theirs, ours, 1)
         found[name] = value
-    for name in [key for key in found if re.search(r"\.self_attn\.(query|q_proj)\.", key)]:
-        start, which, kind = re.split(r"(query|q_proj)\.", name)
-        names = ("query", "key", "value") if which == "query" else ("q_proj", "k_proj", "v_proj")
-        found[f"{start}qkv.{kind}"] = torch.cat([found.pop(f"{start}{own}.{kind}") for own in names])
-    return {name: value for name, value in found.items() if not name.startswith(("pooler.", "embeddings.mask"))}
+    for query in [name for name in found if ".q_proj." in name]:
+        start, kind = query.split("q_proj.")
+        joined = [found.pop(f"{start}{own}_proj.{kind}") for own in "qkv"]
+        found[f"{start}qkv.{kind}"] = torch.cat(joined)
+    return found
 
 
 def check_size(images: Any, wanted: int, name: str) -> None:
