@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.assess.encoders.tiny import llama
 from tests.tune import fresh, tiny, tiny_auto
 from vlit.data.errors import VlitError
 from vlit.data.images import open_rgb
@@ -201,3 +202,8 @@ def test_nothing_is_assembled_and_nothing_made_square(tmp_path: Path) -> None:
         open_model(ModelConfig(architecture="auto", vision="a", llm="b"), tmp_path)
     with pytest.raises(VlitError, match="own way"):
         Auto(*tiny_auto.built("idefics3")).make_square("pad")
+
+
+def test_a_language_model_is_no_checkpoint_that_sees(tmp_path: Path) -> None:
+    with pytest.raises(VlitError, match="a llama answers no questions on images"):
+        load_model(str(llama(tmp_path)))

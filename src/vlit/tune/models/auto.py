@@ -92,9 +92,16 @@ class Auto(Architecture):
     @classmethod
     def load(cls, name: str, *, weights: bool = True) -> Self:
         """See :class:`Architecture`."""
-        from transformers import AutoModelForImageTextToText
+        from transformers import AutoConfig, AutoModelForImageTextToText
 
         quiet()
+        config = load(name, lambda: AutoConfig.from_pretrained(name))
+        if type(config) not in AutoModelForImageTextToText._model_mapping:
+            raise VlitError(
+                f"a {config.model_type} answers no questions on images",
+                where=name,
+                todo="name a model that sees images; a language model or a vision encoder is a part of one",
+            )
         model = checkpoint(AutoModelForImageTextToText, name, weights=weights)
         processor = _processor(name)
         if model.base_model is model:

@@ -24,14 +24,8 @@ def vision_encoder(name: str, *, weights: bool = True) -> tuple[Any, Any]:
         VlitError: When it cannot be loaded, or has no vision encoder.
     """
     quiet()
-    model, pixels = load(name, lambda: _vision(name, weights))
-    if model.main_input_name != "pixel_values":
-        raise VlitError(
-            f"{type(model).__name__} reads {model.main_input_name}: this is no vision encoder",
-            where=name,
-            todo="name a CLIP or SigLIP",
-        )
-    return model, pixels
+    found: tuple[Any, Any] = load(name, lambda: _vision(name, weights))
+    return found
 
 
 def language_model(name: str, *, weights: bool = True) -> tuple[Any, Any]:
@@ -131,7 +125,13 @@ def _vision(name: str, weights: bool) -> tuple[Any, Any]:
     config = AutoConfig.from_pretrained(name)
     config = getattr(config, "vision_config", config)
     model = on_meta(AutoModel, config)
-    if weights and model.main_input_name == "pixel_values":
+    if model.main_input_name != "pixel_values":
+        raise VlitError(
+            f"{type(model).__name__} reads {model.main_input_name}: this is no vision encoder",
+            where=name,
+            todo="name a CLIP or SigLIP",
+        )
+    if weights:
         model, about = type(model).from_pretrained(
             name, config=config, dtype=torch.float32, output_loading_info=True
         )

@@ -70,10 +70,11 @@ def load_model(name: str, architecture: str | None = None, *, weights: bool = Tr
     Raises:
         VlitError: When it cannot be loaded, or is of another architecture.
     """
-    found = architecture_of(name)
+    kind = model_type_of(name)
+    found = _architecture_for(kind)
     if architecture not in (None, found, "auto"):
         raise VlitError(
-            f"this checkpoint is {found}, and the recipe says {architecture}",
+            f"this checkpoint is a {kind}, and the recipe says {architecture}",
             where=name,
             todo=f"set tune.model.architecture to {found}, or leave it out",
         )
@@ -86,9 +87,29 @@ def architecture_of(name: str) -> str:
     Raises:
         VlitError: When there is no checkpoint of that name.
     """
-    from transformers import AutoConfig
+    return _architecture_for(model_type_of(name))
 
-    kind = load(name, lambda: AutoConfig.from_pretrained(name)).model_type
+
+def model_type_of(name: str) -> str:
+    """What a checkpoint's config calls its kind, such as ``llava`` or ``qwen2_5_vl``.
+
+    Raises:
+        VlitError: When there is no checkpoint of that name.
+    """
+    from transformers import PretrainedConfig
+
+    # The file itself is read: the class of a model type of our own is not known to transformers yet.
+    about, _ = load(name, lambda: PretrainedConfig.get_config_dict(name))
+    if about.get("model_type") is None:
+        raise VlitError(
+            "there is no config.json that tells a model_type",
+            where=name,
+            todo="name a folder that save_pretrained has written, or a hub id",
+        )
+    return str(about["model_type"])
+
+
+def _architecture_for(kind: str) -> str:
     return next((n for n in ARCHITECTURES.names() if kind in ARCHITECTURES.load(n).model_types), "auto")
 
 
