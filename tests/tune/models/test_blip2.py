@@ -343,6 +343,7 @@ def test_a_checkpoint_from_before_image_tokens_gets_one(opt: Blip2, tmp_path: Pa
     known = len(opt.tokenizer)
     assert list(model.slot(samples(opt)[0].images[0])) == [known] * QUERIES
     assert model.model.get_input_embeddings().num_embeddings == known + 1
+    assert list(load_model(str(tmp_path), weights=False).slot(samples(opt)[0].images[0])) == [known] * QUERIES
     model.save(tmp_path / "new")
     again = load_model(str(tmp_path / "new"))
     batch = batched(again, [[samples(again)[0]]])  # type: ignore[arg-type]
