@@ -47,7 +47,8 @@ def data_of(config: TuneConfig, stage: StageConfig) -> DataConfig:
 
 
 def pieces(config: TuneConfig, setting: Setting, run: RunFolder) -> Iterator[Piece]:
-    """The pieces of all stages, in order."""
+    """The pieces of all stages, in order. What cannot be read in a file is told of the first stage alone."""
+    told: list[DataConfig] = []
     for place, stage in enumerate(config.stages):
         data = data_of(config, stage)
         name = f"{place:02d}-{stage.name}"
@@ -57,7 +58,9 @@ def pieces(config: TuneConfig, setting: Setting, run: RunFolder) -> Iterator[Pie
                 yield Piece(f"{name}-{number:05d}", place, part=part)
         else:
             for number, (samples, lost) in enumerate(_in_parts(read_set(data, setting))):
-                yield Piece(f"{name}-{number:05d}", place, samples=samples, quarantine=lost)
+                fresh = () if data in told else lost
+                yield Piece(f"{name}-{number:05d}", place, samples=samples, quarantine=fresh)
+            told.append(data)
 
 
 def read_set(data: DataConfig, setting: Setting, *, open_images: bool = True) -> Iterator[Sample | Quarantined]:

@@ -1,0 +1,135 @@
+"""The stage ``tune`` in a run: from a training-data file to a model that plain transformers loads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.assess.encoders.tiny import clip, llama
+from vlit.cli import group
+from vlit.data.errors import VlitError
+from vlit.run.engine import execute
+from vlit.run.folder import RunFolder
+from vlit.run.progress import Progress
+from vlit.run.recipe import Recipe, parse_recipe
+
+PHOTOS = ("000000000790.jpg", "000000078499.jpg", "000000084284.jpg", "000000107438.jpg")
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("parts")
+    clip(folder / "clip")
+    llama(folder / "llama", longest=512)
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path, demo: Path) -> Path:
+    """Twelve records about four photos, one of which is not there."""
+    records: list[dict[str, Any]] = []
+    for number in range(12):
+        talk = [("human", f"<image>\nWhat is number {number}?"), ("gpt", f"It is {number}.")]
+        turns = [{"from": who, "value": text} for who, text in talk]
+        records.append({"id": f"r{number}", "image": PHOTOS[number % 4], "conversations": turns})
+    records.append({"id": "gone", "image": "gone.jpg", "conversations": records[0]["conversations"]})
+    path = tmp_path / "set.json"
+    path.write_text(json.dumps(records))
+    return path
+
+
+def recipe(parts: Path, path: Path, demo: Path, **changes: Any) -> Recipe:
+    tune: dict[str, Any] = {
+        "model": {
+            "architecture": "llava",
+            "vision": str(parts / "clip"),
+            "llm": str(parts / "llama"),
+            "template": "vicuna",
+        },
+        "data": {"path": str(path), "images": str(demo / "images")},
+        "stages": [
+            {"name": "align", "trainable": {"connector": "full"}, "batch": 4, "template": "plain"},
+            {"name": "instruct", "trainable": {"connector": "full", "llm": "full"}, "batch": 4},
+        ],
+        "held_out": {"share": 0.3, "answers": 2},
+    } | changes
+    return parse_recipe(json.dumps({"name": "t", "seed": 3, "tune": tune}), base=path.parent)
+
+
+class Heard(Progress):
+    def __init__(self) -> None:
+        self.steps, self.lines, self.warnings = 0, [], []  # type: ignore[var-annotated]
+
+    def advanced(self) -> None:
+        self.steps += 1
+
+    def said(self, text: str) -> None:
+        self.lines.append(text)
+
+    def warned(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_two_stages_end_in_a_model_that_transformers_loads(parts: Path, data: Path, demo: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    run, heard = RunFolder(data.parent / "run"), Heard()
+    execute(recipe(parts, data, demo), run, workers=1, progress=heard)
+    (lost,) = run.quarantine
+    assert lost.record.startswith("gone") and "missing" in lost.reason
+    rows = list(run.table("examples"))
+    assert {row.stage for row in rows} == {"align", "instruct"} and len(rows) == 24
+    split = {row.id: row.split for row in rows}
+    for row in rows:  # an image is held out in all of its samples, and in both stages
+        assert row.split == split[row.id] == split[f"r{int(row.id[1:]) % 4}"]
+    model = run.path / "model"
+    transformers.AutoModelForImageTextToText.from_pretrained(model)
+    assert "ASSISTANT" in transformers.AutoTokenizer.from_pretrained(model).chat_template
+    answers = (model / "stages/instruct/answers.jsonl").read_text().splitlines()
+    assert [json.loads(line)["reference"] for line in answers] and len(answers) == 2
+    assert any(line.startswith("instruct ") and "label tokens/s" in line for line in heard.lines)
+
+
+def test_what_is_tuned_is_not_tuned_again_and_nothing_is_lost(parts: Path, data: Path, demo: Path) -> None:
+    run = RunFolder(data.parent / "run")
+    execute(recipe(parts, data, demo), run, workers=1)
+    weights = run.path / "model/stages/align/result/model.safetensors"
+    before = weights.read_bytes()
+    (run.path / "model/vlit.json").unlink()  # the stage has to run again; its results are there
+    heard = Heard()
+    execute(recipe(parts, data, demo), run, workers=1, progress=heard)
+    assert (run.path / "model/vlit.json").exists() and not any("label tokens" in line for line in heard.lines)
+    changed = recipe(parts, data, demo)
+    stages = [stage.model_dump(mode="json") for stage in changed.stages[0].config.stages]
+    stages[1]["epochs"] = 2
+    execute(recipe(parts, data, demo, stages=stages), run, workers=1, progress=heard)
+    assert weights.read_bytes() == before
+    (kept,) = (run.path / "model/stages").glob("instruct-*")
+    assert (kept / "result/model.safetensors").exists() and "kept as instruct-" in heard.warnings[0]
+
+
+def test_without_a_file_there_has_to_be_a_selection(parts: Path, data: Path, demo: Path) -> None:
+    with pytest.raises(VlitError, match="reads the table .selected."):
+        recipe(parts, data, demo, data={"variant": "small"})
+
+
+def test_a_set_of_which_nothing_is_left_says_why(parts: Path, data: Path, demo: Path) -> None:
+    changed = recipe(parts, data, demo, max_length=8, overlong="refuse")
+    with pytest.raises(VlitError, match=r"no sample is left to train on: .*max_length is 8"):
+        execute(changed, RunFolder(data.parent / "run"), workers=1)
+
+
+def test_masks_can_be_looked_at_before_anything_is_tuned(parts: Path, data: Path, demo: Path) -> None:
+    made = data.parent / "recipe.yaml"
+    made.write_text(recipe(parts, data, demo).text)
+    found = CliRunner().invoke(group, ["tune", str(made), "--inspect", "2"], catch_exceptions=False)
+    assert "⟦·It is 0.</s>⟧" in found.output and "<image x4>" in found.output
+    assert not (data.parent / "runs").exists()
+
+
+def test_presets_are_listed() -> None:
+    found = CliRunner().invoke(group, ["tune", "--presets"], catch_exceptions=False)
+    assert "llava-v1.5" in found.output and "review-flamingo" in found.output
