@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from vlit.data.seeds import draw
 from vlit.data.store import atomic
 from vlit.run.fingerprint import fingerprint
 from vlit.run.progress import Progress
@@ -155,7 +156,8 @@ def _write_masks(leg: Leg, config: TuneConfig, setting: Setting) -> None:
     from vlit.tune.chat.inspect import pieces
 
     tokenizer = encoder_of(config, leg.own, setting.base).model.tokenizer
-    shown = [leg.source[i] for i in range(min(_SHOWN, len(leg.source)))]
+    drawn = sorted(range(len(leg.source)), key=lambda i: draw(setting.seed, "mask", str(i)))[:_SHOWN]
+    shown = [leg.source[i] for i in sorted(drawn)]
     found = [{"id": example.id, "pieces": pieces(tokenizer, example)} for example in shown]
     with atomic(leg.job.folder / "inspect.json") as temporary:
         temporary.write_bytes(orjson.dumps(found))

@@ -41,7 +41,8 @@ def coloured(tokenizer: Any, example: Example) -> Text:
 
 def pieces(tokenizer: Any, example: Example) -> list[tuple[str, Look]]:
     """The same as text and kinds, for a page: trained, untrained and image alone."""
-    return [(words, look) for words, look in _pieces(tokenizer, example) if look not in ("head", "note")]
+    found = [(words, look) for words, look in _pieces(tokenizer, example) if look not in ("head", "note")]
+    return [(words[1:-1] if look == "trained" else words, look) for words, look in found]
 
 
 def _pieces(tokenizer: Any, example: Example) -> Iterator[tuple[str, Look]]:
