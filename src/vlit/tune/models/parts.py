@@ -56,9 +56,9 @@ def add_token(model: Any, tokenizer: Any, token: str) -> int:
     Embeddings that have rows to spare (padded vocabularies) keep their size.
     """
     if token not in tokenizer.get_vocab():
-        tokenizer.add_special_tokens(
-            {"additional_special_tokens": [token]}, replace_additional_special_tokens=False
-        )
+        from tokenizers import AddedToken
+
+        tokenizer.add_tokens([AddedToken(token, special=True, normalized=False)], special_tokens=True)
     known = int(tokenizer.convert_tokens_to_ids(token))
     _make_room(model, known)
     return known
