@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.assess.encoders.tiny import bert
 from tests.tune import tiny_blip2
 from tests.tune.models.test_blip2 import batched, dense, ones, ours, prompts, samples, stock
 from tests.tune.tiny_blip2 import QUERIES, example
@@ -110,6 +111,41 @@ def test_a_qformer_is_taken_from_another_with_its_tokenizer(
     assert torch.equal(
         found.instruct(["a red dog"])["qformer_input_ids"], model.instruct(["a red dog"])["qformer_input_ids"]
     )
+
+
+@pytest.mark.parametrize("architecture", ["blip2", "instructblip"])
+def test_a_qformer_is_taken_from_image_text_matching(architecture: str, folder: Path, tmp_path: Path) -> None:
+    import transformers
+
+    bert(tmp_path)  # its tokenizer; the model is written over
+    inner = transformers.BertConfig.from_pretrained(tmp_path)
+    torch.manual_seed(0)
+    source = transformers.Blip2ForImageTextRetrieval(
+        transformers.Blip2Config(
+            vision_config=transformers.Blip2VisionConfig.from_pretrained(folder / "vision"),
+            qformer_config={**inner.to_dict(), "model_type": "blip_2_qformer", "use_qformer_text_input": True},
+            num_query_tokens=QUERIES,
+        )
+    )
+    torch.nn.init.normal_(source.query_tokens)
+    source.save_pretrained(tmp_path)
+    parts = {"vision": str(folder / "vision"), "llm": str(folder / "llama")}
+    found = open_model(
+        ModelConfig(architecture=architecture, connector={"qformer": str(tmp_path)}, **parts), folder
+    )
+    assert torch.equal(found.model.query_tokens, source.query_tokens)
+    here, there = found.model.qformer, source.qformer
+    assert torch.equal(
+        here.encoder.layer[0].crossattention.attention.key.weight,
+        there.encoder.layer[0].crossattention.attention.key.weight,
+    )
+    own = here.embeddings.layernorm if architecture == "instructblip" else here.layernorm
+    assert torch.equal(own.weight, there.layernorm.weight)
+    if architecture == "instructblip":
+        assert torch.equal(here.embeddings.word_embeddings.weight, source.embeddings.word_embeddings.weight)
+        assert torch.equal(
+            here.encoder.layer[1].intermediate.dense.weight, there.encoder.layer[1].intermediate.dense.weight
+        )
 
 
 def test_a_qformer_without_words_is_refused(folder: Path, tmp_path: Path) -> None:
