@@ -93,6 +93,14 @@ def test_without_a_job_the_recipe_tells(tmp_path: Path) -> None:
     assert (after.name, instruct.settings) == ("after", {"batch": "7"})
 
 
+def test_what_was_put_aside_is_not_shown(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    stages = tmp_path / "model" / "stages"
+    (stages / "instruct").rename(stages / "instruct-0123abcd")
+    run.recipe.write_text(RECIPE + "tune:\n  stages: [{name: after}, {name: instruct}]\n")
+    assert [t.name for t in tuning(run)] == ["after"]
+
+
 def test_what_was_not_measured_is_left_out() -> None:
     assert tiles([step(1, mfu=None, memory_gb=None, seconds=0)]) == {}
     assert tiles([]) == {}

@@ -95,10 +95,11 @@ def tuning(run: RunFolder) -> tuple[Tuned, ...]:
     """The stages in the order in which they were tuned; empty where nothing was."""
     folders = {p.parent.name: p.parent for p in sorted(run.path.glob("model/stages/*/metrics.jsonl"))}
     told = {name: _told(run, folder) for name, folder in folders.items()}
-    order: list[str] = []
-    for config, _ in told.values():
-        order += [str(s.get("name", _UNNAMED)) for s in _mappings(config.get("stages"))]
-    names = sorted(folders, key=lambda name: order.index(name) if name in order else len(order))
+    order = [str(s.get("name", _UNNAMED)) for s in _mappings(_recipe(run).get("stages"))]
+    if not order:  # of a preset, or left out
+        order = [str(s.get("name")) for config, _ in told.values() for s in _mappings(config.get("stages"))]
+    # A stage that was tuned with other settings before was put aside under another name.
+    names = [name for name in dict.fromkeys(order) if name in folders] if order else list(folders)
     return tuple(_tuned(folders[name], *told[name]) for name in names)
 
 
@@ -240,11 +241,17 @@ def _told(run: RunFolder, folder: Path) -> tuple[Mapping[str, Any], Mapping[str,
     """The settings of the tuning and of this stage, from its job, else from the recipe."""
     job = _mapping(_json(folder / "job.json"))
     config, stage = _mapping(job.get("config")), _mapping(job.get("stage"))
-    if not config and run.recipe.exists():
-        with contextlib.suppress(yaml.YAMLError):
-            config = _mapping(_mapping(yaml.safe_load(run.recipe.read_text(encoding="utf-8"))).get("tune"))
+    config = config or _recipe(run)
     named = (s for s in _mappings(config.get("stages")) if s.get("name", _UNNAMED) == folder.name)
     return config, stage or next(named, {})
+
+
+def _recipe(run: RunFolder) -> Mapping[str, Any]:
+    """The recipe's ``tune``."""
+    if run.recipe.exists():
+        with contextlib.suppress(yaml.YAMLError):
+            return _mapping(_mapping(yaml.safe_load(run.recipe.read_text(encoding="utf-8"))).get("tune"))
+    return {}
 
 
 def _json(path: Path) -> Any:
