@@ -72,13 +72,15 @@ def test_what_is_saved_loads_without_vlit_and_gives_equal_logits(parts: Path, tm
         ("gpt_neox", "clip", {"kind": "linear"}),
         ("qwen3", "siglip", {"kind": "linear"}),
         ("llama", "clip", {"kind": "identity", "vision_feature_layer": [-2, -1]}),
+        ("llama", "siglip", {"kind": "mlp3x_gelu"}),
         ("gemma", "clip", {"vision_feature_layer": -1, "vision_feature_select_strategy": "full"}),
     ]
     for number, (family, vision, connector) in enumerate(cases):
         model = assembled(parts, family, vision, connector=connector)
         model.save(tmp_path / str(number))
         here.append(logits(model).numpy())
-        saved.append(fresh.Saved(tmp_path / str(number), asked(model)))
+        own_code = connector.get("kind") == "mlp3x_gelu"
+        saved.append(fresh.Saved(tmp_path / str(number), asked(model), trust=own_code))
         assert architecture_of(str(tmp_path / str(number))) == "llava"
         again = load_model(str(tmp_path / str(number)))
         assert np.array_equal(logits(again).numpy(), here[-1])
@@ -190,7 +192,7 @@ def test_without_weights_everything_but_weights_is_there(parts: Path, tmp_path: 
         ({"llm": "gemma2"}, "does more to its logits"),
         ({"llm": "phi"}, "does more to its logits"),
         ({"llm": "opt-350m"}, "16 numbers, and hidden states 32"),
-        ({"connector": {"kind": "mlp"}}, "mlp2x_gelu"),
+        ({"connector": {"kind": "mlp"}}, "choose linear, mlp2x_gelu"),
         ({"connector": {"knid": "linear"}}, "did you mean 'kind'"),
         ({"connector": {"kind": "identity"}}, "16 numbers, embeddings of the language model 32"),
         ({"connector": {"vision_feature_layer": 7}}, "there is no layer 7: the vision encoder has 2"),
@@ -246,3 +248,21 @@ def test_an_image_processor_of_another_size_is_refused(parts: Path, tmp_path: Pa
     model.save(tmp_path)
     with pytest.raises(VlitError, match="makes 14 x 14 pixels, the encoder reads 28 x 28"):
         load_model(str(tmp_path))
+
+
+def test_tokens_that_the_tokenizer_lacks_are_added_and_saved(parts: Path, tmp_path: Path) -> None:
+    for family in ("llama", "qwen2"):
+        decoder(tmp_path / family, family, tokenizer=bare_tokenizer())
+        config = ModelConfig(architecture="llava", vision=str(parts / "clip"), llm=str(tmp_path / family))
+        model = open_model(config, tmp_path)
+        model.save(tmp_path / f"{family}-out")
+        again = load_model(str(tmp_path / f"{family}-out"))
+        assert again.tokenizer.convert_tokens_to_ids("<image>") == again.model.config.image_token_id
+        assert (
+            again.model.generation_config.pad_token_id
+            == again.tokenizer.pad_token_id
+            != again.tokenizer.eos_token_id
+        )
+        assert again.tokenizer.eos_token == "</s>"
+        assert torch.equal(logits(again), logits(model))
+        assert logits(model).shape[-1] == again.model.config.text_config.vocab_size == len(again.tokenizer)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.tune import tiny
-from vlit.tune.models.projector import activation, new_projector, recognise
+from vlit.tune.models.projector import new_projector, recognise, shape
 from vlit.tune.models.registry import load_model
 from vlit.tune.models.same import Same
 
@@ -16,11 +16,11 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 
-def config(kind: Any, vision: int = 6, text: int = 8) -> Any:
+def config(kind: str, vision: int = 6, text: int = 8) -> Any:
     return transformers.LlavaConfig(
         vision_config={"model_type": "clip_vision_model", "hidden_size": vision, "num_attention_heads": 2},
         text_config={"model_type": "llama", "hidden_size": text, "num_attention_heads": 2},
-        projector_hidden_act=activation(kind),
+        **shape(kind),
     )
 
 
@@ -40,7 +40,7 @@ def test_the_class_of_transformers_computes_the_same_from_what_is_stored() -> No
 
     cases = (("linear", 6), ("identity", 8), ("mlp2x_gelu", 6))
     for kind, width in cases:
-        mine = new_projector(kind, config(kind, width))  # type: ignore[arg-type]
+        mine = new_projector(kind, config(kind, width))
         theirs = LlavaMultiModalProjector(config(kind, width))
         theirs.load_state_dict(mine.state_dict())
         features = torch.randn(5, width)
@@ -87,3 +87,12 @@ def test_two_tuned_layers_without_activation_stay_two() -> None:
     assert isinstance(made.linear_2, torch.nn.Linear)
     recognise(made, "linear")
     assert isinstance(made.linear_2, Same)
+
+
+def test_three_layers_have_two_activations(tmp_path: Path) -> None:
+    made = tiny.llava(tmp_path, connector={"kind": "mlp3x_gelu"}).model.model.multi_modal_projector
+    features = torch.randn(5, 16)
+    middle = torch.nn.functional.gelu(made.linear_1(features))
+    middle = torch.nn.functional.gelu(made.linear_2(middle))
+    assert torch.equal(made(features), made.linear_3(middle))
+    assert len(list(made.parameters())) == 6

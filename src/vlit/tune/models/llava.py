@@ -25,7 +25,15 @@ from vlit.tune.models.parts import (
     on_meta,
     vision_encoder,
 )
-from vlit.tune.models.projector import WHERE, ProjectorConfig, activation, new_projector, recognise
+from vlit.tune.models.projector import (
+    MODEL_TYPE,
+    WHERE,
+    ProjectorConfig,
+    classes,
+    new_projector,
+    recognise,
+    shape,
+)
 from vlit.weights.device import load
 
 if TYPE_CHECKING:
@@ -37,7 +45,7 @@ class Llava(Architecture):
     """``LlavaForConditionalGeneration`` with its processor."""
 
     name: ClassVar[str] = "llava"
-    model_types: ClassVar[tuple[str, ...]] = ("llava",)
+    model_types: ClassVar[tuple[str, ...]] = ("llava", MODEL_TYPE)
     parts: ClassVar[Mapping[Part, tuple[str, ...]]] = {
         "vision": ("model.vision_tower",),
         "connector": ("model.multi_modal_projector",),
@@ -54,7 +62,7 @@ class Llava(Architecture):
     @classmethod
     def assemble(cls, config: ModelConfig, *, weights: bool = True) -> Self:
         """See :class:`Architecture`; ``ProjectorConfig`` tells what ``connector`` takes."""
-        from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+        from transformers import LlavaProcessor
 
         assert config.vision is not None and config.llm is not None  # the config asks for both
         asked = checked(ProjectorConfig, config.connector, WHERE)
@@ -66,17 +74,18 @@ class Llava(Architecture):
         view = _View.of(tower.config, layer if isinstance(layer, int) else list(layer))
         strategy = asked.vision_feature_select_strategy or ("default" if view.extra else "full")
         decoder = take_apart(llm)
-        settings = LlavaConfig(
+        kind, whole_kind = classes(asked.kind)
+        settings = kind(
             vision_config=tower.config,
             text_config=decoder.body.config,
             image_token_index=token,
             image_seq_length=view.features(strategy),
-            projector_hidden_act=activation(asked.kind),
+            **shape(asked.kind),
             vision_feature_layer=view.layer,
             vision_feature_select_strategy=strategy,
             tie_word_embeddings=decoder.tied,
         )
-        whole = on_meta(LlavaForConditionalGeneration, settings)
+        whole = on_meta(whole_kind, settings)
         projector = new_projector(asked.kind, settings)
         whole.model.multi_modal_projector = projector if weights else projector.to("meta")
         whole.model.vision_tower, whole.model.language_model = tower, decoder.body
@@ -96,15 +105,16 @@ class Llava(Architecture):
     @classmethod
     def load(cls, name: str, *, weights: bool = True) -> Self:
         """See :class:`Architecture`."""
-        from transformers import AutoConfig, AutoProcessor, LlavaForConditionalGeneration
+        from transformers import AutoConfig, AutoProcessor
 
+        classes(MODEL_TYPE)  # or transformers would not know it
         config = load(name, lambda: AutoConfig.from_pretrained(name))
         if config.model_type not in cls.model_types or not hasattr(config, "vision_config"):
             raise VlitError(
                 f"this is a {config.model_type}, no llava", where=name, todo="leave out the architecture"
             )
         view = _View.of(config.vision_config, config.vision_feature_layer)
-        model = checkpoint(LlavaForConditionalGeneration, name, weights=weights)
+        model = checkpoint(classes(config.model_type)[1], name, weights=weights)
         recognise(model.model.multi_modal_projector, config.projector_hidden_act)
         processor = load(name, lambda: AutoProcessor.from_pretrained(name))
         if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
