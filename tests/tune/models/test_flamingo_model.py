@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +13,10 @@ from tests.tune import tiny_flamingo as tiny
 if TYPE_CHECKING:
     import torch
     import transformers
+    from torch.utils.checkpoint import checkpoint
 else:
     torch = pytest.importorskip("torch")
+    checkpoint = pytest.importorskip("torch.utils.checkpoint").checkpoint
     transformers = pytest.importorskip("transformers")
 
 #: Two images, then none before the only one, then none at all.
@@ -214,15 +217,36 @@ def test_recomputed_activations_give_the_same_gradients(decoder: str) -> None:
     model = tiny.bare(decoder, every=2).train()
     found = []
     for recompute in (False, True):
-        if recompute:
-            model.gradient_checkpointing_enable()
+        for layer in layers(model) if recompute else ():
+            layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
         model.zero_grad()
-        model(
-            input_ids=torch.tensor(IDS), pixel_values=pictures(3), use_cache=False
-        ).logits.square().sum().backward()
+        _square(model)
         found.append(_gradients(model))
+    assert {type(layer).__name__ for layer in layers(model)} > {"GatedCrossAttention", "ResamplerLayer"}
     assert found[0].keys() == found[1].keys() and any("resampler" in n for n in found[0])
     assert all(torch.equal(found[0][n], found[1][n]) for n in found[0])
+
+
+def test_the_switch_of_transformers_recomputes_too() -> None:
+    model = tiny.bare("llama").train()
+    _square(model)
+    plain = _gradients(model)
+    model.zero_grad()
+    switch = getattr(model, "activation_checkpointing_enable", None)  # the name from transformers 5.23 on
+    (switch or model.gradient_checkpointing_enable)()
+    _square(model)
+    assert all(torch.equal(plain[n], gradient) for n, gradient in _gradients(model).items())
+
+
+def layers(model: Any) -> list[Any]:
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+
+
+def _square(model: Any) -> None:
+    out = model(input_ids=torch.tensor(IDS), pixel_values=pictures(3), use_cache=False)
+    out.logits.square().sum().backward()
 
 
 def test_a_copy_looks_at_its_own_blocks() -> None:

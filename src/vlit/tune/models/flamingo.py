@@ -56,9 +56,9 @@ class Flamingo(Architecture):
         llm, tokenizer = language_model(config.llm, weights=weights)
         _suits(llm.config, config.llm)
         known = tokenizer.get_vocab()
-        end, image = (_add(llm, tokenizer, token) for token in (END_OF_CHUNK, IMAGE_PLACEHOLDER))
+        end, image = (add_token(llm, tokenizer, token) for token in (END_OF_CHUNK, IMAGE_PLACEHOLDER))
         if tokenizer.pad_token_id is None:
-            _add(llm, tokenizer, PAD)
+            add_token(llm, tokenizer, PAD)
             tokenizer.pad_token = PAD
         try:
             shape = settings(
@@ -171,15 +171,6 @@ def _connector(given: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
                 f"{name} must be a whole number from 1 on; found {value!r}", where="tune.model.connector"
             )
     return {n: v for n, v in given.items() if n in RESAMPLER}, given.get("cross_attention_every", 1)
-
-
-def _add(llm: Any, tokenizer: Any, token: str) -> int:
-    """The id of a special token, in the vocabulary and in the embeddings; existing ones stay."""
-    from transformers import AddedToken
-
-    if token not in tokenizer.get_vocab():
-        tokenizer.add_tokens([AddedToken(token, normalized=False, special=True)], special_tokens=True)
-    return add_token(llm, tokenizer, token)
 
 
 def _suits(config: Any, name: str) -> None:

@@ -1,6 +1,6 @@
 """Weights of OpenFlamingo, put into a Flamingo that was assembled from the same vision encoder and decoder.
 
-A public checkpoint is a ``checkpoint.pt`` with what was trained: the resampler (``perceiver``), the gated blocks
+A public checkpoint is a ``checkpoint.pt`` with what was trained: the resampler (``perceiver``), gated blocks
 and the token embeddings with their new rows. Names and shapes are all that vouches for it: each is checked.
 Source: the repository mlfoundations/open_flamingo; Awadalla and others, 2023.
 """
