@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -62,21 +64,25 @@ def llava_qwen3(folder: Path) -> Architecture:
     return open_model(ModelConfig(architecture="llava", **parts), folder)
 
 
-def instructblip(folder: Path) -> Architecture:
-    """An InstructBLIP over Llama, of weights half as large: rounding grows less from layer to layer."""
-    found = tiny_blip2.instructblip(folder)
-    for parameter in found.model.parameters():
-        if parameter.ndim > 1:
-            parameter.data.mul_(0.5)
-    return found
+def halved(make: Callable[[Path], Architecture]) -> Callable[[Path], Architecture]:
+    """The same model of weights half as large: what is rounded grows less from layer to layer."""
+
+    def made(folder: Path) -> Architecture:
+        found = make(folder)
+        for parameter in found.model.parameters():
+            if parameter.ndim > 1:
+                parameter.data.mul_(0.5)
+        return found
+
+    return made
 
 
 #: Architectures that pack, tiny.
 MODELS: dict[str, Callable[[Path], Architecture]] = {
-    "LLaVA (Llama)": tiny.llava,
-    "LLaVA (Qwen3)": llava_qwen3,
+    "LLaVA (Llama)": halved(tiny.llava),
+    "LLaVA (Qwen3)": halved(llava_qwen3),
     "BLIP-2 (OPT)": tiny_blip2.blip2,
-    "InstructBLIP (Llama)": instructblip,
+    "InstructBLIP (Llama)": halved(tiny_blip2.instructblip),
 }
 
 
@@ -181,3 +187,19 @@ def difference(model: Architecture, one: Computed, other: Computed) -> Differenc
         abs(one.loss - other.loss),
         max((max(apart[part]) / max(size[part]) for part in apart), default=float("nan")),
     )
+
+
+@contextlib.contextmanager
+def eager_flex() -> Iterator[None]:
+    """FlexAttention in its eager form: its kernel takes half a minute to build, and on a CPU has no gradients.
+
+    torch keeps that form as the reference of the kernel, with its gradients, and refuses to call it for them.
+    """
+    import torch
+    from torch.nn.attention import flex_attention
+
+    with (
+        torch.compiler.set_stance("force_eager"),
+        mock.patch.object(flex_attention, "_validate_device", lambda *tensors: None),
+    ):
+        yield
