@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.tune import tiny
+from tests.tune import tiny, tiny_auto, tiny_blip2, tiny_flamingo
 from vlit.data.images import ImageProblem
 from vlit.data.scene import Image
 from vlit.tune import answer
 from vlit.tune.answer import Answer, answers, each_answer, stops_of
 from vlit.tune.example import Example
 from vlit.tune.models.architecture import Architecture
+from vlit.tune.models.auto import Auto
 
 torch = pytest.importorskip("torch")
 
@@ -157,3 +158,29 @@ def test_where_memory_runs_out_batches_are_halved(model: Architecture, monkeypat
 
 def test_nothing_to_answer_is_no_answer(model: Architecture) -> None:
     assert answers(model, [], batch=4, max_new_tokens=3, stops=[1]) == []
+
+
+@pytest.mark.parametrize("kind", ["blip2 opt", "blip2 t5", "instructblip llama", "flamingo", "gemma3", "qwen"])
+def test_every_architecture_says_the_same_alone_and_in_a_batch(kind: str, tmp_path: Path) -> None:
+    name, _, llm = kind.partition(" ")
+    if name == "flamingo":
+        other: Architecture = tiny_flamingo.flamingo(tmp_path)
+    elif llm:
+        other = getattr(tiny_blip2, name)(tmp_path, llm)
+    else:
+        other = Auto(*tiny_auto.built(name))
+    prompts = [apart(other, prompt) for prompt in mixed(other)]
+    alone = answers(other, prompts, batch=1, max_new_tokens=6, stops=[1])
+    assert len(set(alone)) > 1
+    assert answers(other, prompts, batch=8, max_new_tokens=6, stops=[1]) == alone
+
+
+def apart(model: Architecture, prompt: Example) -> Example:
+    """With a token between images: some models tell images apart by it, as their templates write one."""
+    ids: list[int] = []
+    slots = []
+    for start, end in prompt.slots:
+        ids += [5, *prompt.ids[start:end]]
+        slots.append((len(ids) - (end - start), len(ids)))
+    last = prompt.slots[-1][1] if prompt.slots else 0
+    return replace(prompt, ids=np.array([*ids, 5, *prompt.ids[last:]], dtype=np.int32), slots=tuple(slots))
