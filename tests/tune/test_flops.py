@@ -63,8 +63,12 @@ def counted(model: Architecture, batch: Any, kind: Kind) -> FlopCounterMode:
     return counter
 
 
-@pytest.mark.parametrize("pattern", PATTERNS, ids="-".join)
-@pytest.mark.parametrize("name", ["llava", "blip2", "t5", "instructblip", "flamingo", "flamingo2"])
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [("llava", pattern) for pattern in PATTERNS]
+    + [(name, PATTERNS[i]) for name in ("blip2", "t5", "instructblip", "flamingo") for i in (0, 2, 5)]
+    + [("flamingo2", PATTERNS[0])],  # a frozen layer stands before the first gate: no gradient reaches it
+)
 def test_a_step_is_what_torch_counts(tmp_path: Path, name: str, pattern: tuple[str, ...]) -> None:
     model = made(name, tmp_path)
     kind = frozen_as(model, pattern)

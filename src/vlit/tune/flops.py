@@ -3,9 +3,9 @@
 A product of n weights with one token takes 2 n operations forward, 2 n more for the gradient of the weights
 where they are tuned, and 2 n more for that of its input where something before it is tuned. Which of them apply
 is read from the graph of one small forward pass, layer by layer; so is how many rows a layer works on for each
-token and each image. Then steps are counted from their tokens alone. Attention adds 4 d operations for each pair
-of places that see each other, in causal attention half of the square, and twice that backward. What is recomputed
-under checkpointing is not counted, nor is padding, nor a head where no label stands.
+token and image. Then steps are counted from their tokens alone. Attention adds 4 d operations for each pair
+of places that see each other, in causal attention half of the square; and twice that backward. What is
+computed again under checkpointing does not count, nor does padding, nor the head where no label stands.
 Source of the convention: PaLM (Chowdhery et al. 2022), appendix B, with frozen parts taken out.
 """
 
