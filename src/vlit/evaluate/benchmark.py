@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from vlit.data.errors import VlitError, nearest
 from vlit.data.score import Quarantined
-from vlit.evaluate.question import Answered, Metric, Parsed, Question, Scored
+from vlit.evaluate.metric import Metric
+from vlit.evaluate.question import Answered, Parsed, Question, Scored
 from vlit.run import stage
 
 

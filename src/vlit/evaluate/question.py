@@ -64,17 +64,3 @@ class Scored:
     def question(self) -> Question:
         """What was asked."""
         return self.answered.question
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number of a benchmark, as the official script would give it."""
-
-    name: str  #: e.g. "accuracy", "acc+", "CIDEr"
-    value: float | None  #: in the official unit; ``None`` where there is nothing to compute it of
-    n: int  #: questions (or units) that it is over
-    group: str = ""  #: which ones, e.g. "dimension: Scene Understanding"; empty for all
-    scale: float = 100.0  #: what a perfect answer to everything would give
-    failures: int = 0  #: answers among them that could not be parsed; scored as wrong
-    unasked: int = 0  #: questions among them that were not asked; scored as the official rule has it
-    interval: tuple[float, float] | None = None  #: 95 %
