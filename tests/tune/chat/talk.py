@@ -23,6 +23,7 @@ _TEXT = (
     "Question: Answer: yes",
     "### Human: Where is the man? ### Assistant: The man runs.",
     "[INST] Describe it. [/INST] User: GPT: system",
+    "QA",
 )
 
 

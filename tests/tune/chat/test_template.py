@@ -243,3 +243,70 @@ def test_an_image_that_the_model_has_no_place_for() -> None:
     made.model.slot = lambda image: []  # type: ignore[method-assign]
     with pytest.raises(Refused, match="no placeholder"):
         made.examples(talk.sample("What?", "A dog."))
+
+
+def test_where_a_server_would_read_otherwise_is_said() -> None:
+    turns = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% else %}"
+    fused = talk.jinja(talk.byte_level(), turns + "Q{{ m.content }}{{ eos_token }}{% endif %}{% endfor %}")
+    (tokens, prompt) = sorted(fused.remarks, reverse=True)
+    assert tokens.startswith("read as one text, the tokens of a dialogue differ: [")
+    assert prompt.startswith("asked for an answer, the chat template ends with ")
+    assert prompt.endswith("'<image>\\nWhat is it? Is it red?Q'")
+    text, trained = shown(fused, "What?", "A red dog.")
+    assert trained == ["A red dog.<|endoftext|>"] and "QA red dog." in text
+    ending = (
+        "A: {{ m.content }}{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}A: {% endif %}"
+    )
+    spaced = talk.jinja(talk.byte_level(), turns + ending)
+    (remark,) = spaced.remarks
+    assert "with a space at its end" in remark
+    known = spaced.model.tokenizer
+    assert known.decode(spaced.prompt(talk.sample("What?")).ids.tolist()).endswith("What?A:")
+
+
+def test_a_template_for_one_question_says_so_of_longer_dialogues() -> None:
+    text = (
+        "{% if messages | length > 2 %}{{ raise_exception('one question, please') }}{% endif %}"
+        "{% for m in messages %}{{ m.role + ': ' + m.content }}{% if m.role == 'assistant' %}{{ eos_token }}"
+        "{% endif %}{% endfor %}"
+    )
+    made = talk.jinja(talk.byte_level(), text)
+    assert shown(made, "What?", "A dog.")[1] == ["A dog.<|endoftext|>"]
+    with pytest.raises(Refused, match="one question, please"):
+        made.examples(talk.sample("What?", "A dog.", "Sure?", "Yes."))
+
+
+def test_a_tokenizer_without_an_end() -> None:
+    core = talk.core()
+    import json
+
+    made = core.Tokenizer.from_str(json.dumps(json.loads(talk.byte_level().backend_tokenizer.to_str())))
+    known = talk.wrapped(made)
+    with pytest.raises(VlitError, match="neither the chat template nor the tokenizer has a token"):
+        talk.jinja(known, "{% for m in messages %}{{ m.role + m.content }}{% endfor %}")
+    assert talk.encoder(known, "chatml").stops == (known.convert_tokens_to_ids("<|im_end|>"),)
+
+
+def test_one_of_several_templates_of_a_tokenizer() -> None:
+    known = copy.deepcopy(talk.byte_level())
+    known.chat_template = {"default": named("chatml"), "tools": "{{ nothing }}"}
+    assert Template.of(known).text == named("chatml")
+    known.chat_template = {"tools": "{{ nothing }}", "rag": ""}
+    with pytest.raises(VlitError, match="cannot be had"):
+        Template.of(known)
+
+
+def test_the_image_token_of_a_model_that_calls_it_otherwise() -> None:
+    core = talk.core()
+    made = core.Tokenizer.from_str(talk.byte_level().backend_tokenizer.to_str().replace("<image>", "<|pic|>"))
+    import transformers
+
+    known = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, eos_token="<|endoftext|>", image_token="<|pic|>"
+    )
+    model = talk.Talker(known)
+    model.slot = lambda image: [known.convert_tokens_to_ids("<|pic|>")] * 2  # type: ignore[method-assign, list-item]
+    encoder = Encoder(model, Template.of(known, "vicuna"), max_length=99)  # type: ignore[arg-type]
+    (found,) = encoder.examples(talk.sample("What is <|pic|>?", "<|pic|>"))
+    assert str(known.decode(found.ids.tolist())).startswith("USER: <|pic|><|pic|>\nWhat is <|pic|>?")
+    assert int((found.ids == known.convert_tokens_to_ids("<|pic|>")).sum()) == 2 and encoder.remarks == ()
