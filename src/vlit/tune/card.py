@@ -151,7 +151,7 @@ def _learning(config: TuneConfig, last: StageConfig, about: Mapping[str, Any]) -
     done = stages_until(config, last)
     for own in done:
         cells = [_cell(own, part) for part in ("vision", "connector", "llm")]
-        length = f"{own.steps} steps" if own.steps else f"{own.epochs:g} epochs"
+        length = f"{own.steps:,} steps" if own.steps else f"{own.epochs:g} epoch{'s' * (own.epochs != 1)}"
         rows.append(f"| {own.name} | {' | '.join(cells)} | {own.batch} | {length} | {own.schedule} |")
     yield "\n".join(rows)
     for own in done:
