@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from vlit.data.errors import VlitError
 from vlit.tune.config import StageConfig, TuneConfig
 from vlit.tune.example import Example
 from vlit.tune.loop import Outcome, train
+from vlit.tune.metrics import Lines
 from vlit.tune.models.architecture import Architecture
 from vlit.tune.source import Source
 
@@ -165,6 +167,20 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_change(tmp_path: Path
     assert all(torch.equal(before[n].nan_to_num(), after[n].nan_to_num()) for n in before)
     assert (tmp_path / "stage/checkpoints/step-00000004/state.safetensors").read_bytes() == kept
     assert not list((tmp_path / "bad/stage").glob("checkpoints/*"))
+
+
+def test_a_tracker_that_is_not_installed_is_an_error(tmp_path: Path) -> None:
+    if importlib.util.find_spec("tensorboard") is not None:
+        pytest.skip("it is")
+    with pytest.raises(VlitError, match="tensorboard is not installed"):
+        run(tmp_path, trackers=("tensorboard",))
+
+
+def test_a_line_on_a_full_disk_says_so(tmp_path: Path) -> None:
+    """``/dev/full`` refuses every byte, as a full disk does."""
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(VlitError, match="the disk is full"):
+        Lines(tmp_path / "metrics.jsonl").append({"step": 1})
 
 
 def test_bf16_learns_too(tmp_path: Path) -> None:

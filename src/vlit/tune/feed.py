@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vlit.data.images import ImageProblem, open_rgb
@@ -60,6 +60,7 @@ class Feed:
         readers: Threads that open photos; 0: in line with the steps.
         together: Whether other processes compute along: then no micro-batch is left out, and one without images
             shows a blank one, which no loss is taken of, so that all go through the same parts equally often.
+        pinned: Whether batches lie in memory that a GPU copies from while it computes.
     """
 
     def __init__(
@@ -70,9 +71,10 @@ class Feed:
         *,
         readers: int,
         together: bool = False,
+        pinned: bool = False,
     ) -> None:
         self._plan, self._source, self._model = plan, source, model
-        self._readers, self._together = readers, together
+        self._readers, self._together, self._pinned = readers, together, pinned
 
     def __iter__(self) -> Iterator[Ready]:
         if self._readers == 0:
@@ -108,7 +110,7 @@ class Feed:
             if left or self._together:
                 batches.append(collate(left, self._model, found, all_parts=self._together))
         return Ready(
-            micros=tuple(batches),
+            micros=tuple(map(_pinned, batches) if self._pinned else batches),
             labels=sum(count(batch, self._model.seq2seq) for batch in batches),
             tokens=sum(len(example.ids) for example in kept),
             samples=tuple(example.id for example in kept),
@@ -126,6 +128,15 @@ class Feed:
             was = f"{image.width}x{image.height}"
             return ImageProblem(f"is {picture.width}x{picture.height} now and was {was} when it was encoded")
         return self._model.pixels([picture])
+
+
+def _pinned(batch: Batch) -> Batch:
+    whole: dict[str, Any] = {
+        name: getattr(batch, name).pin_memory() for name in ("ids", "labels", "positions", "documents")
+    }
+    for name in ("images", "instructions"):
+        whole[name] = {key: tensor.pin_memory() for key, tensor in getattr(batch, name).items()}
+    return replace(batch, **whole)
 
 
 def _without(

@@ -101,5 +101,11 @@ class Task:
         return (step.rows[self.team.place] for step in steps)
 
     def _feed(self, source: Source, plan: Iterator[tuple[MicroBatch, ...]]) -> Feed:
-        together = self.team.processes > 1
-        return Feed(plan, source, self.model, readers=self.config.readers, together=together)
+        return Feed(
+            plan,
+            source,
+            self.model,
+            readers=self.config.readers,
+            together=self.team.processes > 1,
+            pinned=self.team.device.type == "cuda",
+        )
