@@ -94,6 +94,18 @@ def checkpoint(kind: Any, name: str, *, weights: bool = True) -> Any:
     return model
 
 
+def image_processor(name: str) -> Any:
+    """An image processor, in Pillow alone where torchvision is not installed.
+
+    Raises:
+        VlitError: When it cannot be loaded.
+    """
+    # Its name at the top of the package asks for torchvision in versions that do without it here.
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
+
+    return load(name, lambda: AutoImageProcessor.from_pretrained(name))
+
+
 def _refuse_missing(about: dict[str, Any], name: str) -> None:
     if missing := sorted(about["missing_keys"]):
         raise VlitError(
@@ -120,7 +132,7 @@ def _make_room(model: Any, known: int) -> None:
 
 def _vision(name: str, weights: bool) -> tuple[Any, Any]:
     import torch
-    from transformers import AutoConfig, AutoImageProcessor, AutoModel
+    from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(name)
     config = getattr(config, "vision_config", config)
@@ -136,7 +148,7 @@ def _vision(name: str, weights: bool) -> tuple[Any, Any]:
             name, config=config, dtype=torch.float32, output_loading_info=True
         )
         _refuse_missing(about, name)
-    return model, AutoImageProcessor.from_pretrained(name)
+    return model, image_processor(name)
 
 
 def _language(name: str, weights: bool) -> tuple[Any, Any]:
