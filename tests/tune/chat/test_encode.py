@@ -222,3 +222,16 @@ def test_what_cannot_be_trained_is_refused() -> None:
     assert found.notes == ("a last turn without an answer is left out",)
     assert found.images == () and found.slots == ()  # the image went with its turn
     assert found.instruction == "What?"
+
+
+def test_generation_stops_where_answers_end() -> None:
+    for kind in TOKENIZERS:
+        known = tokenizer(kind)
+        eos = known.eos_token_id
+        stops = {name: encoder(kind, name).stops for name in names()}
+        assert stops["vicuna"] == stops["llama2"] == stops["mistral"] == stops["blip2"] == (eos,)
+        assert stops["chatml"] == (known.convert_tokens_to_ids("<|im_end|>"), eos)
+        assert stops["flamingo"] == stops["otter"] == (known.convert_tokens_to_ids("<|endofchunk|>"), eos)
+        assert stops["plain"] == (known.encode("a\n", add_special_tokens=False)[-1], eos)
+        assert stops["llava_v0"] == (eos,)  # the last sign of its end stands in many an answer
+        assert any("stop string" in remark for remark in encoder(kind, "llava_v0").remarks)

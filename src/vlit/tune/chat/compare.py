@@ -49,7 +49,7 @@ def _on_ends(encoder: Encoder) -> str:
             "and trained"
         )
     ids = tokens.read([(layout.end, True)], -1)
-    if len(ids) > 1 and layout.end.strip() not in layout.variables.values():
+    if len(ids) > 1 and not tokens.special(ids[-1]) and not encoder.model.seq2seq:
         return f"an answer ends with {len(ids)} tokens; give {layout.end.strip()!r} to servers as a stop string"
     return ""
 

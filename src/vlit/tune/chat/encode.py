@@ -57,7 +57,8 @@ class Encoder:
 
     Attributes:
         remarks: What the user should know of this tokenizer and template, a sentence each.
-        stops: Ids that end an answer; generation has to stop at them.
+        stops: Ids that end an answer; generation has to stop at them. An end of several tokens of which the
+            last is a word like any other is not among them: it needs a stop string.
 
     Raises:
         VlitError: When tokenizer or template are of no use for training.
@@ -74,9 +75,7 @@ class Encoder:
         self.model, self.template, self.max_length, self.overlong = model, template, max_length, overlong
         self.layout = template.fit(_image_texts(model))
         self.tokens = Tokens(model.tokenizer, also=(self.layout.end, self.layout.image), lenient=model.seq2seq)
-        eos = model.tokenizer.eos_token_id
-        end = self.tokens.read([(self.layout.end, True)], -1)[-1:]
-        self.stops = tuple(dict.fromkeys([*end, *([] if eos is None else [int(eos)])]))
+        self.stops = self._stops()
         self.remarks = differences(self)
 
     def examples(self, sample: Sample) -> list[Example]:
@@ -115,6 +114,13 @@ class Encoder:
         draft = self._source(asked)
         draft.labels = [] if self.model.seq2seq else [IGNORE] * len(draft.ids)
         return _example(sample.id, draft, asked, dialogue.instruction, [])
+
+    def _stops(self) -> tuple[int, ...]:
+        eos = self.model.tokenizer.eos_token_id
+        ends = [] if self.model.seq2seq else self.tokens.read([(self.layout.end, True)], -1)
+        if len(ends) > 1 and not self.tokens.special(ends[-1]):
+            ends = []
+        return tuple(dict.fromkeys([*ends[-1:], *([] if eos is None else [int(eos)])]))
 
     def _short_enough(self, whole: Dialogue) -> tuple[Draft, Dialogue]:
         """The most question-answer pairs that fit, and at least one."""

@@ -81,6 +81,10 @@ class Tokens:
             raise Refused("the tokenizer reads special tokens in a text that has none")
         return found
 
+    def special(self, token: int) -> bool:
+        """Whether an id is that of a special token."""
+        return token in self._counted
+
     def text(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens included."""
         return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
@@ -92,7 +96,7 @@ class Tokens:
         """Ids of a text behind an id; behind a special token as the tokenizer itself does it."""
         if previous is None:
             return self._ids(text)
-        special = self._by_id[previous] if previous in self._counted else None
+        special = self._by_id[previous] if self.special(previous) else None
         for anchor, head in ([] if special is None else [(special, [previous])]) + self._anchors:
             ids = self._ids(anchor + text) if text else head
             if ids[: len(head)] == head:
