@@ -3,17 +3,17 @@
     python -m benchmarks.tune_peers                       # 16 steps of 32 samples, 2 threads, 2 rounds
     python -m benchmarks.tune_peers --steps 5 --threads 1 --rounds 1
 
-A LLaVA of 5 million random weights (12 x 12 features an image, vocabulary of 4,096), vision frozen, connector
-and language model tuned, AdamW, float32. All see the same samples in the same steps, and the losses of all steps
-are held to each other before anything is compared. Ours is ``vlit.tune.loop``: documents packed into rows, the
-head on label tokens alone. Theirs pad 8 samples to the longest, 4 times a step; ``tune_peer.py`` says how TRL's
-environment is made, and its row is left out where it is absent. The first two steps are not timed. On a machine
-that others use too, threads that wait for each other burn time: run it alone, or with one thread, and look at
-CPU seconds.
+A LLaVA of 5 million random weights (12 x 12 features an image, vocabulary of 4,096), vision frozen,
+connector and language model tuned, AdamW, float32. All see the same samples in the same steps, and the
+losses of all steps are held to each other before anything is compared. Ours is ``vlit.tune.loop``:
+documents packed into rows, the head on label tokens alone. Theirs pad 8 samples to the longest, 4 times a
+step; ``tune_peer.py`` says how TRL's environment is made, and its row is left out where it is absent. The
+first two steps are not timed. On a machine that others use too, threads that wait for each other burn time:
+run it alone, or with one thread, and look at CPU seconds.
 
 Lengths are those of a mixture like LLaVA's of 665 thousand, at a quarter of the scale, so that a step of a
-small model takes about a second: 144 tokens of a photo instead of 576, and of text, in tokens of the full scale,
-log-normal by kind (share, median, spread; share of it that is answer):
+small model takes about a second: 144 tokens of a photo instead of 576, and of text, in tokens of the full
+scale, log-normal by kind (share, median, spread; share of it that is answer):
 
     questions with short answers   50 %   110  0.6   15 %
     descriptions and talks         24 %   260  0.5   65 %

@@ -13,7 +13,7 @@ import pytest
 
 from tests.assess.encoders.tiny import clip
 from tests.teacher.tiny import byte_tokenizer
-from tests.tune import tiny, tiny_blip2
+from tests.tune import tiny, tiny_blip2, tiny_flamingo
 from vlit.data.scene import Image
 from vlit.tune.attention import Kind, mask, set_attention
 from vlit.tune.collate import collate
@@ -83,6 +83,7 @@ MODELS: dict[str, Callable[[Path], Architecture]] = {
     "LLaVA (Qwen3)": halved(llava_qwen3),
     "BLIP-2 (OPT)": tiny_blip2.blip2,
     "InstructBLIP (Llama)": halved(tiny_blip2.instructblip),
+    "Flamingo (Llama)": halved(tiny_flamingo.flamingo),
 }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from tests.tune.packed import MODELS, attend, by, compute, difference, documents, eager_flex, separate
-from vlit.tune.attention import set_attention, verify
+from vlit.tune.attention import SEGMENTS, set_attention, verify
 from vlit.tune.collate import collate
 from vlit.tune.example import IGNORE, Batch, Example
 from vlit.tune.models.architecture import Architecture
@@ -128,4 +128,4 @@ def test_attention_is_not_saved_with_the_model(made: Any, tmp_path: Path) -> Non
     model = made[0]
     attend(model, "segments")
     model.model.config.save_pretrained(tmp_path)
-    assert "vlit" not in (tmp_path / "config.json").read_text()
+    assert SEGMENTS not in (tmp_path / "config.json").read_text()
