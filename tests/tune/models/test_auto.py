@@ -26,10 +26,6 @@ from vlit.tune.models.registry import load_model, open_model
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
-pytestmark = pytest.mark.skipif(
-    not hasattr(transformers, "Idefics3ImageProcessorPil"),
-    reason="this transformers needs torchvision for them",
-)
 KINDS = ("idefics3", "gemma3", "qwen")
 
 
