@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,6 @@ torch, peft = pytest.importorskip("torch"), pytest.importorskip("peft")
 
 from vlit.tune import merge, result  # noqa: E402
 from vlit.tune.trainable import make_trainable  # noqa: E402
-
-Make = Callable[[Path], Architecture]
 
 
 def config_of(folder: Path, **lora: Any) -> TuneConfig:
@@ -57,7 +54,9 @@ def inputs(model: Architecture) -> dict[str, Any]:
     slot = model.slot(Image(uri="x", width=9, height=5))
     pixels = model.pixels([PIL.Image.new("RGB", (9, 5), (200, 30, 30))])
     ids = torch.tensor([[5, *slot, 9, 12, 20]])
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **pixels}
+    told: dict[str, Any] = getattr(model, "instruct", lambda texts: {})(["what is this"])
+    more = {"decoder_input_ids": torch.tensor([[0, 7, 9]])} if model.seq2seq else {}
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **pixels, **told, **more}
 
 
 def logits(model: Architecture) -> Any:
@@ -69,39 +68,50 @@ def write(model: Architecture, folder: Path, config: TuneConfig, **about: Any) -
     result.write_result(model, folder, config=config, stage=config.stages[-1], about=about)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["llava", "blip2", "flamingo"])
-def test_what_is_saved_gives_equal_logits_in_a_fresh_process(tmp_path: Path, name: str) -> None:
-    make = maker(name)
-    full = make(tmp_path)
-    merged, adapters = config_of(tmp_path), config_of(tmp_path, merge=False)
-    write(full, tmp_path / "full", merged)
-    want_full, asked = logits(full), inputs(full)
-    tuned = adapted(make(tmp_path), merged)
-    want = logits(tuned)
-    write(tuned, tmp_path / "merged", merged)
-    write(tuned, tmp_path / "adapters", adapters)
-    assert (want - want_full).abs().max() > 0.01
-    assert torch.equal(logits(tuned), want)  # writing has not changed the model
-
-    trust = name == "flamingo"
-    found = fresh.logits(
-        fresh.Saved(tmp_path / "full", asked, trust=trust),
-        fresh.Saved(tmp_path / "merged", asked, trust=trust),
-        fresh.Saved(tmp_path / "adapters" / "base", asked, trust=trust, adapter=tmp_path / "adapters"),
-    )
-    assert (torch.from_numpy(found[0]) - want_full).abs().max() < 1e-6
-    assert (torch.from_numpy(found[1]) - want).abs().max() < 1e-4
-    assert (torch.from_numpy(found[2]) - want).abs().max() < 1e-4
+NAMES = ("llava", "blip2", "t5", "instructblip", "flamingo")
 
 
-def maker(name: str) -> Make:
-    """How a tiny model of that architecture is made."""
+def made(name: str, folder: Path) -> Architecture:
+    """A tiny model of that architecture."""
     if name == "llava":
-        return tiny.llava
-    module = pytest.importorskip(f"tests.tune.tiny_{name}")
-    found: Make = getattr(module, name)
-    return found
+        return tiny.llava(folder)
+    if name == "flamingo":
+        from tests.tune import tiny_flamingo
+
+        return tiny_flamingo.flamingo(folder)
+    from tests.tune import tiny_blip2
+
+    if name == "instructblip":
+        return tiny_blip2.instructblip(folder)
+    return tiny_blip2.blip2(folder, "t5" if name == "t5" else "opt")
+
+
+@pytest.mark.slow
+def test_what_is_saved_gives_equal_logits_in_a_fresh_process(tmp_path: Path) -> None:
+    """Every architecture, tuned whole, with adapters merged, and with adapters beside their base."""
+    saved: list[fresh.Saved] = []
+    wanted: list[Any] = []
+    for name in NAMES:
+        place = tmp_path / name
+        place.mkdir()
+        merged, trust = config_of(place), name == "flamingo"
+        full = made(name, place)
+        asked = inputs(full)
+        write(full, place / "full", merged)
+        tuned = adapted(made(name, place), merged)
+        want = logits(tuned)
+        write(tuned, place / "merged", merged)
+        write(tuned, place / "adapters", config_of(place, merge=False))
+        assert torch.equal(logits(tuned), want), name  # writing has not changed the model
+        assert (want - logits(full)).abs().max() > 0.01, name
+        saved += [
+            fresh.Saved(place / "full", asked, trust=trust),
+            fresh.Saved(place / "merged", asked, trust=trust),
+            fresh.Saved(place / "adapters" / "base", asked, trust=trust, adapter=place / "adapters"),
+        ]
+        wanted += [logits(full), want, want]
+    for one, here, there in zip(saved, wanted, fresh.logits(*saved), strict=True):
+        assert (torch.from_numpy(there) - here).abs().max() < 1e-4, one.folder
 
 
 @pytest.mark.parametrize("dora", [False, True])
@@ -120,7 +130,7 @@ def test_merging_is_what_peft_makes_of_it(tmp_path: Path, dora: bool) -> None:
 
 
 @pytest.mark.parametrize("dora", [False, True])
-def test_adapters_of_a_named_checkpoint_come_alone(tmp_path: Path, dora: bool) -> None:
+def test_adapters_of_a_checkpoint_of_the_hub_come_alone(tmp_path: Path, dora: bool) -> None:
     tiny.llava(tmp_path).save(tmp_path / "whole")
     given = config_of(tmp_path, merge=False, dora=dora).model_dump()
     given["model"] = {"checkpoint": str(tmp_path / "whole")}
@@ -129,12 +139,15 @@ def test_adapters_of_a_named_checkpoint_come_alone(tmp_path: Path, dora: bool) -
     from vlit.tune.models.registry import load_model
 
     model = adapted(load_model(str(tmp_path / "whole")), config)
+    write(model, tmp_path / "local", config)
+    assert (tmp_path / "local" / "base").is_dir()  # others cannot have a folder of this machine
+    model.model.config._name_or_path = "somebody/whole"
     want = logits(model)
     write(model, tmp_path / "out", config)
     assert not (tmp_path / "out" / "base").exists()
     assert not list((tmp_path / "out").glob("model*.safetensors"))
     said = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
-    assert said["base_model_name_or_path"] == "whole"  # the name, not where it lay
+    assert said["base_model_name_or_path"] == "somebody/whole"
     put = peft.PeftModel.from_pretrained(load_model(str(tmp_path / "whole")).model, str(tmp_path / "out"))
     with torch.no_grad():
         assert (put.eval()(**inputs(model)).logits - want).abs().max() < 1e-5

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1  #: of ``vlit.json``; raised when a key changes its meaning
 NOTES = "vlit.json"
-BASE = "base"  #: folder of the weights below adapters, where no checkpoint by name has them
+BASE = "base"  #: folder of the weights below adapters, where no checkpoint of the hub has them
 
 
 def write_result(
@@ -38,7 +38,7 @@ def write_result(
     """Write the model as it is now. It is not changed, and an earlier result stays until this one is whole.
 
     ``folder`` holds weights as safetensors (adapters merged, or with ``lora.merge: false`` as a plain peft
-    folder with ``base/`` below it where the base is no checkpoint by name), tokenizer with chat template,
+    folder with ``base/`` below it where the base is no checkpoint of the hub), tokenizer with chat template,
     processor, ``generation_config.json``, a model card, and ``vlit.json``. Weights are written in one format:
     float32, or bfloat16 where training multiplied in it.
 
@@ -143,8 +143,8 @@ def _write_adapters(
 ) -> None:
     from safetensors.torch import save_file
 
-    name = config.model.checkpoint
-    if name is None or not _base_is_untouched(model, config, stage):
+    name = str(model.model.name_or_path)
+    if not _base_is_on_the_hub(model, config, stage):
         name = BASE
         weights = merge.base_state(model.model, state)
         _write_whole(model, folder / BASE, _rounded(weights, _dtype(model, config, about)))
@@ -154,7 +154,7 @@ def _write_adapters(
         folder / "adapter_model.safetensors",
         metadata={"format": "pt"},
     )
-    _peft_config(layers, config, Path(name).name if Path(name).is_absolute() else name).save_pretrained(folder)
+    _peft_config(layers, config, name).save_pretrained(folder)
     model.tokenizer.save_pretrained(folder)
     model.processor.save_pretrained(folder)
 
@@ -176,8 +176,10 @@ def _peft_config(layers: Mapping[str, Any], config: TuneConfig, base: str) -> An
     )
 
 
-def _base_is_untouched(model: Architecture, config: TuneConfig, stage: StageConfig) -> bool:
-    """Whether the weights below the adapters are those of the named checkpoint."""
+def _base_is_on_the_hub(model: Architecture, config: TuneConfig, stage: StageConfig) -> bool:
+    """Whether the weights below the adapters are those of a checkpoint that others can have by its name."""
+    if config.model.checkpoint is None or Path(model.model.name_or_path).is_dir():
+        return False
     if stage.name != config.stages[0].name:
         return False  # what earlier stages have tuned is in them
     return not any(p.requires_grad and not merge.is_adapter(n) for n, p in model.model.named_parameters())
