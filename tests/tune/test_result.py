@@ -141,7 +141,7 @@ def test_adapters_of_a_checkpoint_of_the_hub_come_alone(tmp_path: Path, dora: bo
     model = adapted(load_model(str(tmp_path / "whole")), config)
     write(model, tmp_path / "local", config)
     assert (tmp_path / "local" / "base").is_dir()  # others cannot have a folder of this machine
-    model.model.config._name_or_path = "somebody/whole"
+    model.model.name_or_path = "somebody/whole"
     want = logits(model)
     write(model, tmp_path / "out", config)
     assert not (tmp_path / "out" / "base").exists()
