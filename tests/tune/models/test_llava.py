@@ -266,3 +266,13 @@ def test_tokens_that_the_tokenizer_lacks_are_added_and_saved(parts: Path, tmp_pa
         assert again.tokenizer.eos_token == "</s>"
         assert torch.equal(logits(again), logits(model))
         assert logits(model).shape[-1] == again.model.config.text_config.vocab_size == len(again.tokenizer)
+
+
+def test_a_template_that_the_processor_keeps_alone_is_found(tmp_path: Path) -> None:
+    model = tiny.llava(tmp_path)
+    model.tokenizer.chat_template = None
+    model.save(tmp_path / "out")
+    (tmp_path / "out" / "chat_template.json").write_text(
+        json.dumps({"chat_template": tiny.TEMPLATE}), encoding="utf-8"
+    )  # as checkpoints of 2024 have it
+    assert load_model(str(tmp_path / "out")).tokenizer.chat_template == tiny.TEMPLATE

@@ -18,7 +18,7 @@ from vlit.tune.config import ModelConfig
 from vlit.tune.example import Batch
 from vlit.tune.models.architecture import Architecture, Part
 from vlit.tune.models.decoders import head_is_all
-from vlit.tune.models.parts import checkpoint
+from vlit.tune.models.parts import checkpoint, whole_processor
 from vlit.weights.device import load, quiet
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Auto(Architecture):
                 todo="name a model that sees images; a language model or a vision encoder is a part of one",
             )
         model = checkpoint(AutoModelForImageTextToText, name, weights=weights)
-        processor = _processor(name)
+        processor = whole_processor(name)
         if model.base_model is model:
             raise VlitError(f"{type(model).__name__} has no head of its own", where=name, todo=_TODO)
         if weights and not head_is_all(model, model.base_model, model.get_output_embeddings()):
@@ -301,27 +301,3 @@ def _image_token_id(config: Any) -> int | None:
         if (found := getattr(config, name, None)) is not None:
             return int(found)
     return None
-
-
-def _processor(name: str) -> Any:
-    from transformers import AutoProcessor
-
-    def opened() -> Any:
-        try:
-            return AutoProcessor.from_pretrained(name)
-        except ImportError as error:
-            said = next((line for line in str(error).splitlines() if line.strip()), "")
-            raise VlitError(
-                f"its processor needs a package that is not installed: {said.strip()}",
-                where=name,
-                todo="install torchvision in the variant that belongs to the installed torch",
-            ) from error
-
-    found = load(name, opened)
-    if not hasattr(found, "image_processor") or not hasattr(found, "tokenizer"):
-        raise VlitError(
-            f"there is no whole processor: found {type(found).__name__}",
-            where=name,
-            todo="save the processor beside the model; some of them need torchvision",
-        )
-    return found

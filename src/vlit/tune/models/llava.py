@@ -24,6 +24,7 @@ from vlit.tune.models.parts import (
     language_model,
     on_meta,
     vision_encoder,
+    whole_processor,
 )
 from vlit.tune.models.projector import (
     MODEL_TYPE,
@@ -105,7 +106,7 @@ class Llava(Architecture):
     @classmethod
     def load(cls, name: str, *, weights: bool = True) -> Self:
         """See :class:`Architecture`."""
-        from transformers import AutoConfig, AutoProcessor
+        from transformers import AutoConfig
 
         classes(MODEL_TYPE)  # or transformers would not know it
         config = load(name, lambda: AutoConfig.from_pretrained(name))
@@ -116,9 +117,7 @@ class Llava(Architecture):
         view = _View.of(config.vision_config, config.vision_feature_layer)
         model = checkpoint(classes(config.model_type)[1], name, weights=weights)
         recognise(model.model.multi_modal_projector, config.projector_hidden_act)
-        processor = load(name, lambda: AutoProcessor.from_pretrained(name))
-        if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
-            raise VlitError("there is no processor", where=name, todo="save the processor beside the model")
+        processor = whole_processor(name)
         # Old checkpoints leave these to the caller; a count that is off is what they end in.
         processor.patch_size, processor.num_additional_image_tokens = view.patch, view.extra
         processor.vision_feature_select_strategy = config.vision_feature_select_strategy

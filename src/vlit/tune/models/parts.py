@@ -94,6 +94,39 @@ def checkpoint(kind: Any, name: str, *, weights: bool = True) -> Any:
     return model
 
 
+def whole_processor(name: str) -> Any:
+    """A processor with tokenizer and image processor; its chat template is the tokenizer's too from then on.
+
+    Older checkpoints keep the template that shows images with the processor alone.
+
+    Raises:
+        VlitError: When there is none, or packages that it needs lack.
+    """
+    from transformers import AutoProcessor
+
+    def opened() -> Any:
+        try:
+            return AutoProcessor.from_pretrained(name)
+        except ImportError as error:
+            said = next((line for line in str(error).splitlines() if line.strip()), "")
+            raise VlitError(
+                f"its processor needs a package that is not installed: {said.strip()}",
+                where=name,
+                todo="install torchvision in the variant that belongs to the installed torch",
+            ) from error
+
+    found = load(name, opened)
+    if not hasattr(found, "image_processor") or not hasattr(found, "tokenizer"):
+        raise VlitError(
+            f"there is no whole processor: found {type(found).__name__}",
+            where=name,
+            todo="save the processor beside the model; some of them need torchvision",
+        )
+    if isinstance(own := getattr(found, "chat_template", None), str):
+        found.tokenizer.chat_template = own
+    return found
+
+
 def image_processor(name: str) -> Any:
     """An image processor, in Pillow alone where torchvision is not installed.
 
