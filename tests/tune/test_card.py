@@ -101,6 +101,9 @@ def test_adapters_are_told_as_such(model: Architecture) -> None:
     assert "library_name: peft" in said
     assert "PeftModel.from_pretrained(base" in said
     assert "Merge the adapters first" in said
+    stages = [{"name": "align"}, stage]
+    given = config(stages=stages, lora={"merge": False})
+    assert "PeftModel" not in card(model, given, given.stages[0], {})  # the stage before has none
 
 
 def test_a_flamingo_is_served_by_transformers_alone(

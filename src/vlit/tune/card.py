@@ -55,8 +55,10 @@ def card(model: Architecture, config: TuneConfig, stage: StageConfig, about: Map
         stage: The last one that the model went through.
         about: See ``About``.
     """
+    tuned = (stage.trainable.vision, stage.trainable.connector, stage.trainable.llm)
+    adapters = not config.lora.merge and "lora" in tuned
     blocks = [
-        _header(model, config),
+        _header(model, config, adapters),
         f"# {_title(config)}, tuned by vlit ({stage.name})",
         _summary(model, config),
         "## Data",
@@ -64,13 +66,13 @@ def card(model: Architecture, config: TuneConfig, stage: StageConfig, about: Map
         "## How it learnt",
         *_learning(config, stage, about),
         "## How to load it",
-        _loading(model, config),
+        _loading(model, adapters),
         "## How to serve it",
-        _serving(model, config),
+        _serving(model, adapters),
         "## Settings",
         f"```yaml\n{_settings(config, stage)}```",
         "## Limits",
-        _limits(model, config),
+        _limits(model, config, adapters),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -103,8 +105,7 @@ def _title(config: TuneConfig) -> str:
     return " + ".join(public(name).rpartition("/")[2] for name in _names(config))
 
 
-def _header(model: Architecture, config: TuneConfig) -> str:
-    adapters = not config.lora.merge and _uses_lora(config)
+def _header(model: Architecture, config: TuneConfig, adapters: bool) -> str:
     header: dict[str, Any] = {
         "library_name": "peft" if adapters else "transformers",
         "pipeline_tag": "image-text-to-text",
@@ -113,10 +114,6 @@ def _header(model: Architecture, config: TuneConfig) -> str:
     if bases := [name for name in _names(config) if _HUB.match(name)]:
         header["base_model"] = bases
     return f"---\n{yaml.safe_dump(header, sort_keys=False)}---"
-
-
-def _uses_lora(config: TuneConfig) -> bool:
-    return any("lora" in (s.trainable.vision, s.trainable.connector, s.trainable.llm) for s in config.stages)
 
 
 def _summary(model: Architecture, config: TuneConfig) -> str:
@@ -187,10 +184,10 @@ def _curves(name: str, about: Mapping[str, Any]) -> str:
     return "\n\n".join(lines)
 
 
-def _loading(model: Architecture, config: TuneConfig) -> str:
+def _loading(model: Architecture, adapters: bool) -> str:
     ours = model.name == "flamingo"
     trust = ", trust_remote_code=True" if ours else ""
-    if not config.lora.merge and _uses_lora(config):
+    if adapters:
         return (
             "These are adapters. `base/` below this folder holds the weights that they sit on; without it,\n"
             "that is the base model.\n\n```python\n"
@@ -214,8 +211,8 @@ def _loading(model: Architecture, config: TuneConfig) -> str:
     )
 
 
-def _serving(model: Architecture, config: TuneConfig) -> str:
-    if not config.lora.merge and _uses_lora(config):
+def _serving(model: Architecture, adapters: bool) -> str:
+    if adapters:
         return "Merge the adapters first: servers ignore adapters of the vision part, or all of them."
     lines = ["```bash"]
     if model.name == "flamingo":
@@ -247,12 +244,12 @@ def _scrubbed(value: Any) -> Any:
     return value
 
 
-def _limits(model: Architecture, config: TuneConfig) -> str:
+def _limits(model: Architecture, config: TuneConfig, adapters: bool) -> str:
     lines = [
         f"- Tuned on samples of at most {config.max_length} tokens; what it does beyond has not been measured.",
         "- It can name what is not in the picture. Its answers are no ground for decisions about people.",
         "- No benchmark has been run by the tuning itself: losses above are on samples of its own kind.",
     ]
-    if model.name in _VLLM and not model.seq2seq:
+    if model.name in _VLLM and not model.seq2seq and not adapters:
         lines.append("- `vllm serve` has not been run on this checkpoint; the class is in vLLM's list.")
     return "\n".join(lines)
