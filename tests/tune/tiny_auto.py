@@ -29,6 +29,7 @@ _VISION: dict[str, Any] = {
 #: What the families' templates write for an image.
 _SHOWN = {
     "idefics3": "<image>",
+    "llava_next": "<image>",
     "gemma3": "<start_of_image>",
     "qwen": "<|vision_start|><|image_pad|><|vision_end|>",
 }
@@ -41,9 +42,10 @@ _TEMPLATE = (
 
 
 def built(kind: str) -> tuple[Any, Any, Any]:
-    """Model, tokenizer and processor of a family: idefics3, gemma3 or qwen."""
+    """Model, tokenizer and processor of a family: idefics3, llava_next, gemma3 or qwen."""
     torch = pytest.importorskip("torch")
     made: dict[str, Callable[[Any], tuple[Any, Any, Any]]] = {
+        "llava_next": _llava_next,
         "idefics3": _idefics3,
         "gemma3": _gemma3,
         "qwen": _qwen,
@@ -89,6 +91,25 @@ def _idefics3(lib: Any) -> tuple[Any, Any, Any]:
         own,
         lib.Idefics3Processor(images, own, image_seq_len=1),
     )
+
+
+def _llava_next(lib: Any) -> tuple[Any, Any, Any]:
+    own = _tokenizer(["<image>"])
+    grids = [[28, 56], [56, 28], [56, 56]]
+    images = lib.LlavaNextImageProcessorPil(
+        size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}, image_grid_pinpoints=grids
+    )
+    config = lib.LlavaNextConfig(
+        vision_config={**_VISION, "model_type": "clip_vision_model", "image_size": 28, "patch_size": 14},
+        text_config={"model_type": "llama", "vocab_size": len(own), **_TEXT},
+        image_grid_pinpoints=grids,
+        image_token_index=own.convert_tokens_to_ids("<image>"),
+        image_seq_length=4,
+    )
+    processor = lib.LlavaNextProcessor(
+        images, own, patch_size=14, vision_feature_select_strategy="default", num_additional_image_tokens=1
+    )
+    return lib.LlavaNextForConditionalGeneration(config), own, processor
 
 
 def _gemma3(lib: Any) -> tuple[Any, Any, Any]:

@@ -26,7 +26,7 @@ from vlit.tune.models.registry import load_model, open_model
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
-KINDS = ("idefics3", "gemma3", "qwen")
+KINDS = ("idefics3", "llava_next", "gemma3", "qwen")
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -73,7 +73,9 @@ def test_parts_are_told_apart(model: Auto) -> None:
         found[model.part_of(name)].add(name)
     assert all(found.values())
     assert all("visual." in n or "vision_" in n for n in found["vision"])
-    assert all("merger" in n or "connector" in n or "projector" in n for n in found["connector"])
+    assert all(
+        "merger" in n or "connector" in n or "projector" in n or "newline" in n for n in found["connector"]
+    )
     assert all("language_model" in n or "text_model" in n or "lm_head" in n for n in found["llm"])
     assert (
         model.part_of(

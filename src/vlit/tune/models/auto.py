@@ -7,6 +7,7 @@ processor as it is, and positions (such as M-RoPE) are left to the model; so doc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -174,7 +175,7 @@ class Auto(Architecture):
 
     def _flat(self, found: Mapping[str, Any]) -> dict[str, torch.Tensor]:
         return {
-            name: found[name][0] if name in self._made.nested else found[name] for name in self._made.of_images
+            name: found[name][0] if name in self._made.tiled else found[name] for name in self._made.of_images
         }
 
     @cached_property
@@ -223,30 +224,29 @@ _TODO = (
 )
 
 
+@dataclass(frozen=True)
 class _Made:
     """What a processor makes of an image in a text."""
 
-    def __init__(self, of_images: list[str], nested: set[str], of_text: list[str], mark: str) -> None:
-        self.of_images = of_images
-        self.nested = nested  #: with a dimension for the texts of a batch in front, which the model wants back
-        self.of_text = of_text  #: as long as the text, which nobody but the processor can make
-        self.mark = mark  #: under which the model is told where image tokens are
+    of_images: tuple[str, ...]
+    tiled: frozenset[str]  #: of (1, tiles, ...), which become (tiles, ...)
+    nested: frozenset[str]  #: those that the model wants as (1, tiles, ...) again
+    of_text: tuple[str, ...]  #: as long as the text, which nobody but the processor can make
+    mark: str  #: under which the model is told where image tokens are
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> _Made:
         length = len(found["input_ids"][0])
-        rest = {
-            name: np.shape(value)
-            for name, value in found.items()
-            if name not in _OF_TEXT and name not in _MARKS
-        }
-        of_text = [name for name, shape in rest.items() if len(shape) > 1 and shape[1] == length]
-        of_images = [name for name in rest if name not in of_text]
-        # Tiles of (1, tiles, 3, h, w) become (tiles, 3, h, w). Models that are told the sizes of images take
-        # those as they are; the others want one text with all tiles, (1, tiles, 3, h, w), again.
-        tiled = len(rest.get("pixel_values", ())) == 5
-        nested = {"pixel_values", "pixel_attention_mask"} & set(rest) if tiled else set()
-        return cls(of_images, nested, of_text, next((mark for mark in _MARKS if mark in found), ""))
+        known = (*_OF_TEXT, *_MARKS)
+        rest = {name: np.shape(value) for name, value in found.items() if name not in known}
+        of_text = tuple(name for name, shape in rest.items() if len(shape) > 1 and shape[1] == length)
+        of_images = tuple(name for name in rest if name not in of_text)
+        stacked = len(rest.get("pixel_values", ())) == 5
+        tiled = frozenset({"pixel_values", "pixel_attention_mask"} & set(rest)) if stacked else frozenset()
+        # Models that are told the sizes of images share out the tiles themselves (LLaVA-NeXT, -OneVision); the
+        # others take all tiles as those of one text (Idefics3, SmolVLM).
+        nested = frozenset() if "image_sizes" in rest else tiled
+        return cls(of_images, tiled, nested, of_text, next((mark for mark in _MARKS if mark in found), ""))
 
 
 def told_apart(model: Any) -> dict[Part, tuple[str, ...]]:
