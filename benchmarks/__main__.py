@@ -32,6 +32,8 @@ SCRIPTS = {
     "mix": "Mixing a LLaVA file of a million records, against loading it with orjson",
     "teacher": "The teacher's client, against bare aiohttp and other clients",
     "grounding": "Grounded correctness: planted mistakes found, clean samples flagged",
+    "packing": "Packing documents, against each computed alone",
+    "tune_peers": "Tuning, beside transformers' Trainer and TRL",
     "planted": "Planted defects: which indicator sees which",
 }
 HEAD = """# Results

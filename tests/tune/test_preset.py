@@ -143,10 +143,10 @@ def test_an_unknown_preset_names_the_nearest(name: str) -> None:
         preset.fill({"preset": name})
 
 
-def test_the_table_has_a_line_for_each_stage() -> None:
-    table = preset.presets_table()
+def test_the_list_has_a_line_for_each_stage() -> None:
+    lines = preset.presets_text().plain.splitlines()
     stages = sum(len(preset.load_preset(name).values["stages"]) for name in NAMES)
-    assert table.row_count == stages
+    assert sum(": tunes " in line for line in lines) == stages and len(lines) == stages + 2 * len(NAMES)
     assert preset._rows(preset.load_preset("llava-v1.5-lora"))[1] == (
         "instruct", "mix 665K", "connector, llm (lora)", "connector 2e-05, llm 0.0002", "128", "1 epoch",
     )  # fmt: skip

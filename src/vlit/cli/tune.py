@@ -61,9 +61,9 @@ def command(
     A tuning that was stopped goes on from its last checkpoint, with the same result as if it had never stopped.
     """
     if presets:
-        from vlit.tune.preset import presets_table
+        from vlit.tune.preset import presets_text
 
-        console.print(presets_table())
+        console.print(presets_text())
         return
     if what is None:
         raise click.UsageError("name a run, a set or a recipe; or --presets")

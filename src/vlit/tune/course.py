@@ -81,6 +81,7 @@ def carry_out(
         progress.total(total)
     for leg in legs:
         if not leg.done:
+            _check_memory(leg, config, setting, progress)
             _put_aside(leg, progress)
             _write_masks(leg, config, setting)
             launch(leg.job, _Teller(leg.own.name, progress))
@@ -134,6 +135,24 @@ class _Teller:
         self._progress.said(
             f"{self._stage} {row['step']:,}: loss {row['loss']:.3f}{self._held_out}, {rate}{mfu}"
         )
+
+
+def _check_memory(leg: Leg, config: TuneConfig, setting: Setting, progress: Progress) -> None:
+    """Refuse what cannot fit before the weights are read; say where it comes near."""
+    from vlit.tune.memory import Load, check, free_memory
+    from vlit.weights.device import pick_device
+
+    device = pick_device(config.device)
+    free = free_memory(device)
+    if free is None:
+        return
+    gpu = device.type == "cuda"
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and gpu)
+    model = encoder_of(config, leg.own, setting.base).model
+    load = Load(leg.source.lengths, leg.source.trained, leg.source.images)
+    _, warning = check(model, leg.own, config, load, bf16=bf16, gpu=gpu, free=free)
+    if warning:
+        progress.warned(warning)
 
 
 def _put_aside(leg: Leg, progress: Progress) -> None:

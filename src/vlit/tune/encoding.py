@@ -158,5 +158,5 @@ def _encoder(config: str, stage: str, base: Path) -> Encoder:
 
     whole, own = TuneConfig.model_validate_json(config), StageConfig.model_validate_json(stage)
     model = open_model(whole.model, base, weights=False)
-    template = Template.of(model.tokenizer, own.template or whole.model.template)
+    template = Template.of(model.tokenizer, own.template or whole.model.template, base=base)
     return Encoder(model, template, max_length=whole.max_length, overlong=whole.overlong)

@@ -18,7 +18,7 @@ import yaml
 from vlit.data.errors import VlitError, nearest
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
 _FOLDER = Path(__file__).parent / "presets"
 _PARTS = ("vision", "connector", "llm")
@@ -121,19 +121,19 @@ def _fitting(below: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, A
     return below
 
 
-def presets_table() -> Table:
-    """What ``vlit tune --presets`` prints: a line for each stage of each preset."""
-    from rich.table import Table
+def presets_text() -> Text:
+    """What ``vlit tune --presets`` prints: name and model of each, where that was read, and its stages."""
+    from rich.text import Text
 
-    table = Table("preset", "model", "stage", "data", "tuned", "rate", "batch", "length", "source", box=None)
+    text = Text()
     for name in preset_names():
         preset = load_preset(name)
-        for number, row in enumerate(_rows(preset)):
-            first = number == 0
-            table.add_row(
-                name if first else "", preset.model if first else "", *row, preset.source if first else ""
-            )
-    return table
+        text.append(name, style="bold").append(f"  {preset.model}\n")
+        for stage, data, tuned, rate, batch, length in _rows(preset):
+            told = {"tunes": tuned, "lr": rate, "batch": batch, "for": length, "on": data}
+            text.append(f"    {stage}: " + ", ".join(f"{k} {v}" for k, v in told.items() if v != "-") + "\n")
+        text.append(f"    from {preset.source}\n", style="dim")
+    return text
 
 
 def _rows(preset: Preset) -> list[tuple[str, str, str, str, str, str]]:

@@ -14,8 +14,9 @@ from vlit.run.inputs import content_line
 from vlit.run.progress import Progress
 from vlit.tune.config import StageConfig, TuneConfig
 from vlit.tune.encoding import Piece, data_of, encode, encoder_of, held_out_share, pieces, read_set
+from vlit.tune.models.registry import ARCHITECTURES, names_in
 from vlit.tune.source import Source
-from vlit.weights.located import check_reachable, folder_lines, located
+from vlit.weights.located import check_reachable, folder_lines
 
 
 class TuneStage(stage.Stage[TuneConfig]):
@@ -45,10 +46,9 @@ class TuneStage(stage.Stage[TuneConfig]):
 
     def outside(self) -> Iterator[str]:
         """Files of models and sets."""
-        model, base = self.config.model, self.setting.base
-        for name in (model.checkpoint, model.vision, model.llm):
-            if name is not None:
-                yield from folder_lines(name, base)
+        base = self.setting.base
+        for name in names_in(self.config.model, base):
+            yield from folder_lines(name, base)
         for own in self.config.stages:
             data = data_of(self.config, own)
             if data.path is not None:
@@ -56,18 +56,15 @@ class TuneStage(stage.Stage[TuneConfig]):
 
     def plugins(self) -> Iterable[str]:
         """Packages of architectures that are not ours."""
-        from vlit.tune.models.registry import ARCHITECTURES
-
         named = self.config.model.architecture
         return ARCHITECTURES.packages([named] if named else [])
 
     def check(self) -> None:
         """The model can be had, and what tunes it is installed."""
         _installed()
-        model = self.config.model
-        for name in (model.checkpoint, model.vision, model.llm):
-            if name is not None:
-                check_reachable(located(name, self.setting.base))
+        for name in names_in(self.config.model, self.setting.base):
+            if not Path(name).is_file():
+                check_reachable(name)
         for own in self.config.stages:
             encoder_of(self.config, own, self.setting.base)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from vlit.data.errors import VlitError, nearest
 from vlit.data.registry import Registry
 from vlit.data.seeds import draw
+from vlit.tune import pocket
 from vlit.tune.config import ModelConfig
 from vlit.tune.models.architecture import Architecture
 from vlit.weights.device import load
@@ -25,6 +26,20 @@ ARCHITECTURES = Registry(
     },
 )
 
+#: Keys of ``connector`` that name weights.
+PATHS = ("qformer", "weights")
+
+
+def placed(name: str, base: Path) -> str:
+    """Where a model is: a folder's absolute path, or its hub id. ``pocket`` is the model that vlit brings."""
+    return str(pocket.folder()) if name == pocket.NAME else located(name, base)
+
+
+def names_in(config: ModelConfig, base: Path) -> list[str]:
+    """Hub ids and folders that the model is read from."""
+    found = [config.checkpoint, config.vision, config.llm, *(config.connector.get(key) for key in PATHS)]
+    return [placed(str(name), base) for name in found if name is not None]
+
 
 def open_model(config: ModelConfig, base: Path, *, weights: bool = True, seed: int = 0) -> Architecture:
     """The model that a recipe names: a checkpoint, or assembled from its parts. In float32, on the CPU.
@@ -39,10 +54,15 @@ def open_model(config: ModelConfig, base: Path, *, weights: bool = True, seed: i
         VlitError: When it cannot be loaded, or the checkpoint is of another architecture.
     """
     if config.checkpoint is not None:
-        found = load_model(located(config.checkpoint, base), config.architecture, weights=weights)
+        found = load_model(placed(config.checkpoint, base), config.architecture, weights=weights)
     else:
         assert config.architecture is not None and config.vision is not None and config.llm is not None
-        here = {"vision": located(config.vision, base), "llm": located(config.llm, base)}
+        connector = {k: located(v, base) if k in PATHS else v for k, v in config.connector.items()}
+        here = {
+            "vision": located(config.vision, base),
+            "llm": located(config.llm, base),
+            "connector": connector,
+        }
         with _drawn_from(seed):
             found = _named(config.architecture).assemble(config.model_copy(update=here), weights=weights)
     if config.image is not None:
