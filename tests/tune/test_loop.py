@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.tune import tiny
+from tests.tune import tiny, tiny_blip2, tiny_flamingo
 from tests.tune.photos import example, examples, photos
 from vlit.data.errors import VlitError
 from vlit.tune.config import StageConfig, TuneConfig
@@ -181,6 +182,35 @@ def test_a_line_on_a_full_disk_says_so(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
     with pytest.raises(VlitError, match="the disk is full"):
         Lines(tmp_path / "metrics.jsonl").append({"step": 1})
+
+
+MODELS: dict[str, Callable[[Path], Architecture]] = {
+    "blip2-opt": tiny_blip2.blip2,
+    "blip2-t5": lambda folder: tiny_blip2.blip2(folder, "t5"),
+    "instructblip": tiny_blip2.instructblip,
+    "flamingo": tiny_flamingo.flamingo,
+}
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize(
+    "trainable",
+    [
+        {"vision": "frozen", "connector": "full", "llm": "frozen"},
+        {"vision": "lora", "connector": "lora", "llm": "lora"},
+        {"vision": "full", "connector": "full", "llm": "full"},
+    ],
+)
+def test_every_architecture_goes_through_it(name: str, trainable: dict[str, str], tmp_path: Path) -> None:
+    model = MODELS[name](tmp_path)
+    before = weights(model)
+    settings = {"trainable": trainable, "steps": 6, "batch": 20, "warmup": 0}
+    _, told, _ = run(tmp_path, examples(model, 20), model=model, stage=settings, lora={"rank": 4, "alpha": 8})
+    losses = [row["loss"] for row in told if "loss" in row]
+    assert losses[-1] < losses[0]
+    after = weights(model)
+    changed = {model.part_of(n) for n in after if n not in before or not torch.equal(before[n], after[n])}
+    assert changed == {part for part, how in trainable.items() if how != "frozen"}
 
 
 def test_bf16_learns_too(tmp_path: Path) -> None:

@@ -133,3 +133,29 @@ def working_on(path: Path) -> list[int]:
             if str(path).encode() in words and b"vlit.tune.worker" in words:
                 found.append(int(entry.name))
     return found
+
+
+@pytest.mark.slow
+def test_sharded_processes_that_were_interrupted_end_with_the_same_bits(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "processes": 2,
+        "sharding": "fsdp2",
+        "stage": {"trainable": {"connector": "full", "llm": "lora"}, "epochs": 6},
+        "lora": {"rank": 4, "alpha": 8, "dropout": 0.2},
+        "save_every": 2,
+    }
+    (tmp_path / "peace").mkdir()
+    (tmp_path / "broken").mkdir()
+    peace, broken = job(tmp_path / "peace", **settings), job(tmp_path / "broken", **settings)
+    launch(peace)
+
+    def interrupt(row: Any) -> None:
+        if row["step"] >= 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        launch(broken, interrupt)
+    if not (broken.folder / "outcome.json").exists():  # else it was too quick to be interrupted
+        assert launch(broken).resumed_at >= 4
+    found, wanted = weights(broken), weights(peace)
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)

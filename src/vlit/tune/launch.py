@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -109,7 +110,7 @@ def _raise_error(folder: Path, code: int, log: Path) -> None:
         raise VlitError(error["what"], where=error["where"], todo=error["todo"])
     if code != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        raised = [line for line in lines if "Error" in line and not line.startswith((" ", "E1", "W1"))]
+        raised = [line for line in lines if re.match(r"[\w.]+Error\b", line)]
         raise VlitError(
             f"a process of tuning ended with {code}{f': {raised[0].strip()}' if raised else ''}",
             where=str(log),

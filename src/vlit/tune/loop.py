@@ -22,6 +22,7 @@ from vlit.tune.team import Team
 from vlit.tune.trainable import (
     Group,
     checkpoint_activations,
+    compile_layers,
     groups_of,
     layers,
     make_trainable,
@@ -127,11 +128,10 @@ def ready(task: Task) -> tuple[list[Group], Objective, Meter]:
         verify(model, kind, dtype)
     set_modes(model, stage)
     meter = Meter(flops_of(model, kind, dtype), peak_flops(team.device, "bf16" if team.bf16 else "fp32"))
+    if config.compile:
+        compile_layers(model)
     if config.checkpointing:
         checkpoint_activations(model)
-    if config.compile:
-        for layer in layers(model.model):
-            layer.compile(dynamic=True)
     objective = Objective(model, kind, dtype)
     if team.sharded:
         team.shard(objective, layers(model.model))

@@ -115,6 +115,14 @@ def checkpoint_activations(model: Architecture) -> None:
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
 
 
+def compile_layers(model: Architecture) -> None:
+    """Compile the inside of each layer, for all lengths; before it is made to recompute its activations."""
+    import torch
+
+    for layer in layers(model.model):
+        layer.forward = torch.compile(layer.forward, dynamic=True)
+
+
 def layers(model: Any) -> list[Any]:
     """The blocks that a model's depth is made of: what is recomputed, compiled and sharded one by one."""
     from transformers.modeling_layers import GradientCheckpointingLayer

@@ -32,6 +32,10 @@ def main(path: Path) -> int:
         with contextlib.suppress(FileExistsError), (job.folder / ERROR).open("xb") as file:
             file.write(orjson.dumps(told))
         return 1
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
     return 0
 
 
@@ -58,4 +62,7 @@ def _lives(process: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    code = main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # all is written; threads of the communication may abort an orderly end
