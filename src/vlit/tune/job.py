@@ -125,7 +125,7 @@ def _opened(job: Job) -> Architecture:
         folder = Path(located(named, job.base))
         if (folder / NOTES).is_file():
             return open_result(folder)  # of an earlier stage or run; adapters are merged
-    return open_model(job.model, job.base)
+    return open_model(job.model, job.base, seed=job.seed)
 
 
 def _gathered(model: Architecture, team: Team) -> dict[str, torch.Tensor]:

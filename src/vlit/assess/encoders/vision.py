@@ -106,7 +106,10 @@ class VisionEncoder:
         return [len(found) > self.longest for found in ids]
 
     def _load(self) -> tuple[Any, Any, Any]:
-        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.models.auto.image_processing_auto import (
+            AutoImageProcessor,  # there without torchvision
+        )
 
         model = AutoModel.from_pretrained(self.name, dtype=self._dtype)
         return (

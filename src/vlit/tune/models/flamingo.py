@@ -15,7 +15,14 @@ from vlit.tune.config import ModelConfig
 from vlit.tune.example import Batch
 from vlit.tune.models.architecture import Architecture, Part
 from vlit.tune.models.open_flamingo import read_open_flamingo
-from vlit.tune.models.parts import IMAGE_PLACEHOLDER, add_token, language_model, on_meta, vision_encoder
+from vlit.tune.models.parts import (
+    IMAGE_PLACEHOLDER,
+    add_token,
+    image_processor,
+    language_model,
+    on_meta,
+    vision_encoder,
+)
 from vlit.weights.device import load, quiet
 
 if TYPE_CHECKING:
@@ -90,7 +97,7 @@ class Flamingo(Architecture):
     def load(cls, name: str, *, weights: bool = True) -> Self:
         """See :class:`Architecture`."""
         import torch
-        from transformers import AutoImageProcessor, AutoTokenizer
+        from transformers import AutoTokenizer
 
         quiet()
         settings, whole = _classes()
@@ -104,7 +111,7 @@ class Flamingo(Architecture):
                 where=name,
                 todo="save beside the model the tokenizer that it was assembled with",
             )
-        images = load(name, lambda: AutoImageProcessor.from_pretrained(name))
+        images = image_processor(name)
         if not weights:
             return cls(on_meta(whole, config), tokenizer, images)
         return cls(load(name, lambda: whole.from_pretrained(name, dtype=torch.float32)), tokenizer, images)
