@@ -1,0 +1,78 @@
+"""A job: from a file to a result that loads, stage after stage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.tune.jobs import job
+from vlit.data.errors import VlitError
+from vlit.tune.config import ModelConfig
+from vlit.tune.job import Job, finished
+from vlit.tune.launch import _news, _raise_error, launch
+from vlit.tune.models.registry import load_model
+
+torch = pytest.importorskip("torch")
+
+
+def test_a_job_survives_its_file(tmp_path: Path) -> None:
+    own = job(tmp_path)
+    own.folder.mkdir()
+    assert Job.read(own.write()) == own
+
+
+def test_a_result_loads_and_the_checkpoints_are_gone(tmp_path: Path) -> None:
+    own = job(tmp_path, save_every=1)
+    told: list[dict[str, object]] = []
+    outcome = launch(own, lambda row: told.append(dict(row)))
+    assert finished(own) == outcome
+    assert outcome.steps == 6 and told[-1]["step"] == 6
+    assert not (own.folder / "checkpoints").exists()
+    before, after = load_model(str(tmp_path / "model")), load_model(str(own.result))
+    changed = {
+        before.part_of(n)
+        for (n, p), q in zip(before.model.named_parameters(), after.model.parameters(), strict=True)
+        if not torch.equal(p, q)
+    }
+    assert changed == {"connector", "llm"}
+    assert json.loads((own.result / "vlit.json").read_bytes())["data"]["samples"] == 20
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_a_stage_begins_with_the_result_of_the_one_before(merge: bool, tmp_path: Path) -> None:
+    lora = {"rank": 4, "alpha": 8, "merge": merge}
+    first = job(tmp_path, stage={"trainable": {"connector": "full", "llm": "lora"}}, lora=lora)
+    ended = launch(first).held_out_after
+    second = first.model_copy(
+        update={
+            "model": ModelConfig(checkpoint=str(first.result)),
+            "folder": tmp_path / "more",
+        }
+    )
+    assert launch(second).held_out_before == pytest.approx(ended, rel=1e-5)
+
+
+def test_new_lines_are_read_once_and_half_ones_later(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    news = _news(path)
+    assert next(news) == []
+    path.write_text('{"step": 1}\n{"st')
+    assert next(news) == [{"step": 1}]
+    with path.open("a") as file:
+        file.write('ep": 2}\n')
+    assert next(news) == [{"step": 2}]
+    other = tmp_path / "other"
+    other.write_text('{"step": 7}\n')
+    other.replace(path)  # as a resumed run does
+    assert next(news) == [{"step": 7}]
+
+
+def test_a_worker_that_ends_without_a_word_is_named_by_its_error(tmp_path: Path) -> None:
+    log = tmp_path / "workers.log"
+    log.write_text("E1121 12:00 Error in agent\nTraceback ...\nKeyError: 'x'\n")
+    with pytest.raises(VlitError, match="ended with 1: KeyError: 'x'") as error:
+        _raise_error(tmp_path, 1, log)
+    assert error.value.where == str(log)
+    _raise_error(tmp_path, 0, log)
