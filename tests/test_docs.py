@@ -37,6 +37,7 @@ from vlit.select.gates import Gate
 from vlit.select.method import BalanceConfig, KeepConfig
 from vlit.select.rules import VariantsConfig
 from vlit.teacher.config import BatchConfig, BudgetConfig, EndpointConfig, PriceConfig, TeacherConfig
+from vlit.tune.config import DataConfig, HeldOut, LoraConfig, ModelConfig, StageConfig, Trainable
 
 DOCS = REPOSITORY / "docs"
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
@@ -64,9 +65,15 @@ LISTED: dict[str, type[pydantic.BaseModel]] = {
     "A balance": BalanceConfig,
     "Variants": VariantsConfig,
     "A file": FileConfig,
+    "A model": ModelConfig,
+    "A stage of tuning": StageConfig,
+    "Trainable": Trainable,
+    "Data of a stage": DataConfig,
+    "LoRA": LoraConfig,
+    "Held out": HeldOut,
     **{
         n: STAGES.load(n).Config
-        for n in ("collect", "load", "mix", "choose", "observe", "assess", "select", "report")
+        for n in ("collect", "load", "mix", "choose", "observe", "assess", "select", "tune", "report")
     },
     **{n: IMPORTERS.load(n) for n in IMPORTERS.names()},
     **{n: INDICATORS.load(n).Config for n in INDICATORS.names() if INDICATORS.load(n).Config.model_fields},
@@ -97,6 +104,8 @@ def written(field: pydantic.fields.FieldInfo) -> str:
     if field.is_required():
         return "required"
     value: Any = field.get_default(call_default_factory=True)
+    if isinstance(value, tuple) and value and isinstance(value[0], Config):
+        value = None
     if value in (None, "", ()) or value == {} or isinstance(value, Config):
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
@@ -141,7 +150,9 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
 def test_recipes_in_the_documentation_are_right(where: str, text: str, tmp_path: Path) -> None:
     values = yaml.safe_load(text)
     # A page that shows one stage leaves out those before it.
-    before = {"collect": {"sources": [{"kind": "auto", "path": "."}]}, "generate": None, "assess": None}
+    before: dict[str, Any] = {"collect": {"sources": [{"kind": "auto", "path": "."}]}, "generate": None, "assess": None}
+    if "tune" in values:
+        before["select"] = None
     needed = {k: v for k, v in before.items() if not {"load", "mix"} & set(values) or k == "assess"}
     parse_recipe(yaml.safe_dump({"name": "x", **needed, **values}), base=tmp_path, where=where)
 
