@@ -67,7 +67,7 @@ def weights(own: Job) -> dict[str, torch.Tensor]:
 def test_two_have_the_curve_of_one(sharding: str, trainable: dict[str, str], tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "own": mixed(tmp_path, [1, 2, 3]),
-        "stage": {"trainable": trainable, "batch": 20, "epochs": 9},
+        "stage": {"trainable": trainable, "batch": 7, "epochs": 3},
         "lora": {"rank": 4, "alpha": 8, "dropout": 0.0},
         "row": 96,  # many micro-batches, most of them text alone
     }

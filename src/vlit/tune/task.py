@@ -9,7 +9,7 @@ from typing import Any
 from vlit.tune.config import StageConfig, TuneConfig
 from vlit.tune.feed import Feed
 from vlit.tune.models.architecture import Architecture
-from vlit.tune.plan import MicroBatch, count_steps, epoch_steps
+from vlit.tune.plan import MicroBatch, Step, count_steps, epoch_steps
 from vlit.tune.source import Source
 from vlit.tune.team import Team
 
@@ -89,16 +89,24 @@ class Task:
             epoch, skipped = epoch + 1, 0
 
     def _shares(self, source: Source, epoch: int) -> Iterator[tuple[MicroBatch, ...]]:
-        steps = epoch_steps(
+        steps = self._steps(source, epoch, self.team.processes)
+        if epoch == 0 and self.team.processes > 1:
+            # Which step is the heaviest depends on how it is split. The order is that of one process, so that
+            # any number of them has the same curve.
+            known = {min(step.samples): step for step in steps}
+            steps = [known[min(step.samples)] for step in self._steps(source, epoch, 1)]
+        return (step.rows[self.team.place] for step in steps)
+
+    def _steps(self, source: Source, epoch: int, processes: int) -> list[Step]:
+        return epoch_steps(
             source.lengths,
             seed=self.seed,
             epoch=epoch,
             batch=self.stage.batch,
             row=self.config.row or 4 * self.config.max_length,
-            processes=self.team.processes,
+            processes=processes,
             pack=self.config.pack and self.model.packs,
         )
-        return (step.rows[self.team.place] for step in steps)
 
     def _feed(self, source: Source, plan: Iterator[tuple[MicroBatch, ...]]) -> Feed:
         return Feed(
