@@ -12,11 +12,11 @@ help:            ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
 
 .venv/.core: $(LOCK)
-	@echo "setting up .venv (once)"; scripts/setup.sh assess && touch $@
+	@echo "setting up .venv (once)"; scripts/setup.sh assess,tune && touch $@
 .venv/.dev: $(LOCK)
 	@echo "setting up .venv for development (once)"; scripts/setup.sh dev && touch .venv/.core $@
 
-demo: .venv/.core  ## the main job on 44 real photos: photos in, measured instruction set and report out
+demo: .venv/.core  ## the main job on 44 real photos: measured instruction set, a tuned model, report
 	@$(VLIT) demo
 
 test: .venv/.dev   ## lint, types, tests
