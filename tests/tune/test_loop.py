@@ -80,6 +80,15 @@ def test_the_loss_falls_and_every_line_tells_it(tmp_path: Path) -> None:
     assert changed == {"connector", "llm"}
 
 
+def test_lines_of_a_run_that_was_killed_before_its_first_checkpoint_are_dropped(tmp_path: Path) -> None:
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage/metrics.jsonl").write_text(
+        '{"step": 0, "held_out_loss": 9}\n{"step": 1, "loss": 9}\n{"st'
+    )
+    _, told, _ = run(tmp_path)
+    assert told == [json.loads(line) for line in (tmp_path / "stage/metrics.jsonl").read_text().splitlines()]
+
+
 def test_the_same_again_gives_the_same_weights(tmp_path: Path) -> None:
     found = [weights(run(tmp_path / name, readers=readers)[2]) for name, readers in (("a", 0), ("b", 3))]
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])

@@ -90,8 +90,9 @@ class Journal:
     def begin(self, step: int, stage: StageConfig, config: TuneConfig) -> None:
         """Drop what a killed run wrote after the step that is gone on from; start the trackers."""
         if self._team.first:
-            self.metrics.cut(step)
-            self.skipped.cut(step)
+            last = step or -1  # from the beginning, what was measured before it is measured anew
+            self.metrics.cut(last)
+            self.skipped.cut(last)
         self._team.wait()
         self._lost = {(row["id"], row["uri"]): row["reason"] for row in self.skipped.read()}
         for name in config.trackers:
