@@ -1,0 +1,141 @@
+"""Answers are kept as they come: half a line is none, nothing foreign gets in, equal ones give equal bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.evaluate.toy import questions
+from vlit.data.errors import VlitError
+from vlit.evaluate.answers import AnswersFile, Header, read_answers
+from vlit.evaluate.question import Answered
+
+ASKED = questions(6)
+KNOWN = {question.id: question for question in ASKED}
+HEADER = Header(
+    benchmark="toy", protocol="word", files={"toy.json": "ab"}, expected=6, model="m", weights="w", date="then"
+)
+
+
+def row(number: int, text: str = "dog") -> Answered:
+    return Answered(question=ASKED[number], text=text, tokens=1)
+
+
+def filled(path: Path, *numbers: int) -> Path:
+    with AnswersFile(path, HEADER, KNOWN) as file:
+        for number in numbers:
+            file.append(row(number, f"answer {number}\nof two lines"))
+    return path
+
+
+def test_what_is_written_is_read_with_its_questions_and_header(tmp_path: Path) -> None:
+    found = read_answers(filled(tmp_path / "a" / "answers.jsonl", 3, 0))
+    assert found.header == HEADER and not found.repeated and not found.damaged
+    assert list(found.rows) == [row(3, "answer 3\nof two lines"), row(0, "answer 0\nof two lines")]
+
+
+@pytest.mark.parametrize("cut", [1, 7, 200])
+def test_half_a_line_is_no_answer_and_writing_goes_on_behind_the_last_whole_one(
+    tmp_path: Path, cut: int
+) -> None:
+    path = filled(tmp_path / "answers.jsonl", 0, 1, 2)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    assert [r.question.id for r in read_answers(path).rows] == ["q0", "q1"]
+    with AnswersFile(path, HEADER, KNOWN) as file:
+        assert set(file.found) == {"q0", "q1"}
+        file.append(row(2, "answer 2\nof two lines"))
+    assert path.read_bytes() == whole
+
+
+def test_answers_are_on_the_disk_before_the_file_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    with AnswersFile(path, HEADER, KNOWN) as file:
+        file.append(row(4))
+        assert [r.question.id for r in read_answers(path).rows] == ["q4"]
+
+
+def test_the_same_answers_in_another_order_settle_to_the_same_bytes(tmp_path: Path) -> None:
+    found = []
+    for name, numbers in (("a", (0, 1, 2)), ("b", (2, 0, 1))):
+        with AnswersFile(tmp_path / name, HEADER, KNOWN) as file:
+            for number in numbers:
+                file.append(row(number))
+            file.settle(KNOWN)
+        found.append((tmp_path / name).read_bytes())
+    assert found[0] == found[1]
+
+
+def test_an_id_that_stands_twice_is_named_and_its_first_answer_counts(tmp_path: Path) -> None:
+    path = filled(tmp_path / "answers.jsonl", 0)
+    with path.open("ab") as handle:
+        handle.write(msgspec.json.encode(row(0, "another")) + b"\n{}\nno json\n")
+    found = read_answers(path)
+    assert found.repeated == ("q0",) and found.damaged == 2
+    assert [r.text for r in found.rows] == ["answer 0\nof two lines"]
+
+
+def test_one_that_could_not_be_asked_is_replaced_by_its_answer(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    with AnswersFile(path, HEADER, KNOWN) as file:
+        file.append(Answered(question=ASKED[0], problem="the photo is missing"))
+        file.append(row(0, "there"))
+    found = read_answers(path)
+    assert [r.text for r in found.rows] == ["there"] and not found.repeated
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"weights": "other"}, "weights of the model: other there, w now"),
+        ({"protocol": "ranking"}, "protocol: ranking there"),
+        ({"decoding": {"max_new_tokens": 3}}, "max_new_tokens 3 there, none now"),
+        ({"files": {"toy.json": "cd"}}, "toy.json cd there, toy.json ab now"),
+    ],
+)
+def test_answers_of_another_evaluation_are_refused_by_what_differs(
+    tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    with AnswersFile(path, msgspec.structs.replace(HEADER, **change), KNOWN) as file:
+        file.append(row(1))
+    before = path.read_bytes()
+    with pytest.raises(VlitError, match=said):
+        AnswersFile(path, HEADER, KNOWN)
+    assert path.read_bytes() == before
+
+
+def test_a_question_that_was_reworded_is_refused_and_a_photo_that_was_moved_is_not(tmp_path: Path) -> None:
+    path = filled(tmp_path / "answers.jsonl", 0, 1)
+    replace = msgspec.structs.replace
+    moved = replace(ASKED[0], images=tuple(replace(i, uri="/elsewhere.jpg") for i in ASKED[0].images))
+    assert set(AnswersFile(path, HEADER, {**KNOWN, "q0": moved}).found) == {"q0", "q1"}
+    with pytest.raises(VlitError, match="1 of 2 questions, such as q1, differ"):
+        AnswersFile(path, HEADER, {**KNOWN, "q1": replace(ASKED[1], prompt="?")})
+
+
+def test_answers_to_ids_that_the_benchmark_has_not_are_counted_and_put_aside(tmp_path: Path) -> None:
+    path = filled(tmp_path / "answers.jsonl", 0, 1, 2)
+    with AnswersFile(path, HEADER, {"q0": ASKED[0]}) as file:
+        assert file.unknown == ("q1", "q2")
+    assert [r.question.id for r in read_answers(path).rows] == ["q0"]
+    assert (tmp_path / "answers.unknown.jsonl").read_text().count("\n") == 2
+
+
+def test_the_date_is_that_of_the_first_answers_and_the_rest_of_the_header_is_as_now(tmp_path: Path) -> None:
+    path = filled(tmp_path / "answers.jsonl", 0)
+    with AnswersFile(path, msgspec.structs.replace(HEADER, date="now", vlit="9"), KNOWN):
+        pass
+    assert read_answers(path).header == msgspec.structs.replace(HEADER, vlit="9")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b'{"id": 1}\n', b"\xff\xfe\n"])
+def test_what_is_no_file_of_answers_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(VlitError, match="does not begin with a header"):
+        read_answers(path)
+    with pytest.raises(VlitError, match="No such file"):
+        read_answers(tmp_path / "none.jsonl")

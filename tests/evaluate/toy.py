@@ -1,0 +1,59 @@
+"""A benchmark of the tests: its questions are given to it, an answer is right where it is the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from tests.tune.photos import photos
+from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
+from vlit.evaluate.metric import Metric, accuracies, accuracy
+from vlit.evaluate.question import Parsed, Question, Scored
+
+
+class Toy(Benchmark[BenchmarkConfig]):
+    """Any answer of one word is understood."""
+
+    name: ClassVar[str] = "toy"
+    title: ClassVar[str] = "Toy"
+    source: ClassVar[str] = "none"
+    protocols: ClassVar[tuple[str, ...]] = ("word", "ranking")
+    max_new_tokens: ClassVar[int] = 6
+    Config = BenchmarkConfig
+
+    def __init__(self, config: BenchmarkConfig | None = None, questions: Sequence[Question] = ()) -> None:
+        super().__init__(config or BenchmarkConfig())
+        self.questions = questions
+
+    def load(self, base: Path) -> Loaded:
+        return Loaded(self.questions, {"toy.json": "0" * 32})
+
+    def parse(self, question: Question, text: str) -> Parsed:
+        """One word alone."""
+        return Parsed(text, "one word") if len(text.split()) == 1 else Parsed(None, "not one word")
+
+    def score(self, question: Question, parsed: Parsed) -> float:
+        return float(parsed.value in question.references)
+
+    def aggregate(self, rows: Sequence[Scored]) -> list[Metric]:
+        return [accuracy(rows), *accuracies(rows, "kind")]
+
+
+def questions(count: int) -> list[Question]:
+    """Of several lengths, on the photos of the demo; every fourth has no photo."""
+    found = []
+    for number in range(count):
+        images = () if number % 4 == 3 else (photos()[number % 5],)
+        found.append(
+            Question(
+                id=f"q{number}",
+                prompt="<image>\n" * len(images) + f"What is number {number}?{' Look well.' * (number % 3)}",
+                images=images,
+                options=("a dog", "a cat", "a long wet street", "no"),
+                references=("A",),
+                groups={"kind": "even" if number % 2 == 0 else "odd"},
+                unit=f"u{number // 2}",
+            )
+        )
+    return found
