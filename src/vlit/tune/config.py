@@ -99,7 +99,8 @@ class StageConfig(stage.Config):
     clip: Annotated[float, Field(ge=0)] = Field(1.0, description="largest gradient norm; 0 for any")
     template: str | None = Field(None, description="chat template of this stage; by default the model's")
     train_embeddings: Literal["all", "new"] = Field(
-        "all", description="new: of a tuned llm's token embeddings only the rows added for new tokens"
+        "all",
+        description="new: of the token embeddings only the rows of tokens that were added, also of a frozen llm",
     )
 
 
@@ -178,9 +179,7 @@ class TuneConfig(stage.Config):
     )
     device: str = "auto"
     processes: int = Field(1, ge=1, description="processes on this machine, one GPU each")
-    sharding: Literal["none", "fsdp2", "zero2", "zero3"] = Field(
-        "none", description="between several processes"
-    )
+    sharding: Literal["none", "fsdp2"] = Field("none", description="between several processes")
     compile: bool = Field(False, description="torch.compile; pays on a GPU in long runs")
     checkpointing: bool = Field(False, description="recompute activations in the backward pass, for memory")
     readers: int = Field(2, ge=0, description="threads that open photos; 0: in line with the steps")

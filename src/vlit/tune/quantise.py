@@ -34,7 +34,7 @@ def to_4bit(model: Architecture, stage: StageConfig) -> None:
             where="tune.lora.quantise",
             todo="pip install bitsandbytes on a machine with a GPU, or leave quantise out",
         )
-    from bitsandbytes.nn import Linear4bit, Params4bit  # type: ignore[import-not-found]
+    from bitsandbytes.nn import Linear4bit, Params4bit
 
     for name in linear_layers(model, "llm"):
         old = model.model.get_submodule(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,11 +28,9 @@ class Team:
 
     def __init__(self, config: TuneConfig, folder: Path) -> None:
         import torch
-        from accelerate import Accelerator  # type: ignore[import-untyped]
-        from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
 
-        if config.sharding.startswith("zero"):
-            _refuse_zero(config.sharding)
         device = pick_device(config.device)
         if device.index is not None and config.processes == 1:
             torch.cuda.set_device(device)
@@ -141,12 +138,3 @@ def _add(message: list[torch.Tensor]) -> None:
     torch.distributed.all_reduce(flat)
     for gradient, summed in zip(message, torch.split(flat, [g.numel() for g in message]), strict=True):
         gradient.copy_(summed.view_as(gradient))
-
-
-def _refuse_zero(kind: str) -> None:
-    missing = importlib.util.find_spec("deepspeed") is None
-    raise VlitError(
-        f"{kind} needs deepspeed, which is not installed" if missing else f"{kind} is not there yet",
-        where="tune.sharding",
-        todo="use fsdp2: it spreads weights, gradients and optimiser state as zero3 does",
-    )
