@@ -163,9 +163,9 @@ def options_of(row: dict[str, str]) -> tuple[str, ...]:
 def test_stored_scores_of_a_real_model() -> None:
     """All nine dimensions equal the stored file by its rule ("lone letter"); ours differs in 38 rows.
 
-    In 9 of them ours reads a statement or a whole content that the stored rule does not see (3 right). In 29 the
-    stored rule found a letter and ours refuses: 23 answers that state nothing, mostly with the article "A", and
-    6 with the letter of one option and the content of another; 15 of those 29 were counted right.
+    In 9 of them ours reads a statement or a whole content that the stored rule does not see (3 right). In 29
+    the stored rule found a letter and ours refuses: 23 answers that state nothing, mostly with the article
+    "A", and 6 with the letter of one option and the content of another; 15 of those 29 were counted right.
     """
     folder = shared_data("bench/vila-8b")
     with (folder / "vila_8b_SEEDBench_IMG_acc.csv").open() as handle:

@@ -126,13 +126,14 @@ def test_photos_are_found_by_name_path_or_without_suffix(reading: Reading) -> No
     (folder / "bad.png").write_bytes(b"no photo")
     photos = reading.photos("photos")
     assert photos.find("b/1.png").uri.endswith("photos/b/1.png")
-    assert photos.find("x/b/2.jpg").uri.endswith("photos/b/2.jpg")
+    assert reading.photos(".").find("b/2.jpg").uri.endswith("photos/b/2.jpg")
     assert photos.find("2").width == 4
     assert photos.find("3").height == 3  # the first SEED-Bench names its photos without a suffix
     assert photos.find("3") is photos.find("3")
     for name, said in [
         ("1.png", "2 photos"),
         ("4", "no such photo"),
+        ("x/2.jpg", "no such photo"),  # another folder's photo of that name is another photo
         ("../q", "no file name"),
         ("/etc/x", "no file name"),
         ("bad.png", "not an image"),

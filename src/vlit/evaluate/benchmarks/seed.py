@@ -1,8 +1,9 @@
 """SEED-Bench: 14,233 questions about photos in nine dimensions, four options each.
 
 Source: Li et al., SEED-Bench: Benchmarking Multimodal LLMs with Generative Comprehension (2023), and its
-script, which ranks the options by their loss. LLaVA-1.5 (2023) lets the model say the letter: another protocol, whose
-numbers cannot be set beside ranked ones. Questions about videos are listed as lost: only photos are asked.
+script, which ranks the options by their loss. LLaVA-1.5 (2023) lets the model say the letter: another protocol,
+whose numbers cannot be set beside ranked ones. Questions about videos are listed as lost: only photos are
+asked.
 """
 
 from __future__ import annotations

@@ -310,7 +310,7 @@ class Photos:
         self._known: dict[str, Image | str] = {}
 
     def find(self, name: str) -> Image:
-        """The photo of a name: below the folder, in a sub folder, or with the suffix that the name lacks.
+        """The photo of a name: in the folder, below a sub folder of it, or with the suffix that the name lacks.
 
         Raises:
             ImageProblem: When there is none, several, or it is no photo that can be opened.
@@ -331,9 +331,11 @@ class Photos:
             raise ImageProblem("this is no file name below the image folder")
         if (straight := self.root / name).is_file():
             return straight
-        found = self._by_name.get(parts[-1]) or self._by_stem.get(parts[-1]) or []
-        ending = [path for path in found if path.as_posix().endswith("/" + "/".join(parts))]
-        found = ending or found
+        # Folders in the name have to agree: "8/image.png" must never show the photo of "4/image.png".
+        named = self._by_name.get(parts[-1]) or self._by_stem.get(parts[-1]) or []
+        found = [
+            path for path in named if list(path.parent.parts[len(path.parts) - len(parts) :]) == parts[:-1]
+        ]
         if not found:
             raise ImageProblem("there is no such photo below the image folder")
         if len(found) > 1:
