@@ -159,7 +159,7 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pictures", type=int, default=8_000)
-    parser.add_argument("--epochs", type=int, default=2, help="of the second stage")
+    parser.add_argument("--epochs", type=int, default=4, help="of the second stage")
     parser.add_argument("--see", type=int, default=4, help="epochs of the first stage")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--held", type=int, default=400, help="pictures that it is measured on")
