@@ -1,11 +1,11 @@
 """The judge: a language model that is asked about answers, through the teacher engine.
 
-What is asked is a pure function of an answer, and the score a pure function of the replies, which stand in
-``judged.jsonl`` beside the answers, under a header with the judge's model, the version of the prompt and the dates
-of its replies. Each reply is in the journal before it is used: what was paid is not paid twice.
+What is asked is a pure function of an answer, and the score a pure function of the replies. These stand in
+``judged.jsonl`` beside the answers, under a header with the judge's model, the version of the prompt and the
+dates of its replies. Each reply is in the journal before it is used: what was paid is not paid twice.
 
-A reply without a score is sent back once, with what is wrong with it. One that still has none is a failure: it is
-counted, and no score is made of it. (Public harnesses put -1 into the mean, lmms-eval and LLaVA among them.)
+A reply without a score is sent back once, with what is wrong with it. One that still has none is a failure: it
+is counted, and no score is made of it. (Public harnesses put -1 into the mean, LLaVA and lmms-eval among them.)
 """
 
 from __future__ import annotations
@@ -288,12 +288,13 @@ def read_judged(path: Path) -> Judged:
     Raises:
         VlitError: When there is no such file, or a line of it is of another kind.
     """
-    number = 0
+    number = 1
     try:
         first, *lines = path.read_bytes().split(b"\n")[:-1] or [b""]
         header = msgspec.json.decode(first, type=_First).header
         found: dict[str, Judgement] = {}
-        for number, line in enumerate(lines, start=2):
+        for line in lines:
+            number += 1
             one = msgspec.json.decode(line, type=Judgement)
             if one.id in found:
                 raise ValueError(f"the id {shown(one.id)} stands twice")
@@ -301,7 +302,7 @@ def read_judged(path: Path) -> Judged:
     except (OSError, ValueError) as error:  # errors of msgspec are ValueErrors
         raise VlitError(
             f"what the judge said cannot be read: {error}",
-            where=f"{path}, line {number or 1}",
+            where=f"{path}, line {number}",
             todo=f"name a {NAME} that `vlit evaluate` has written",
         ) from error
     return Judged(header, found)

@@ -50,6 +50,7 @@ def test_the_three_forms(text: str, value: str, rule: str) -> None:
         "Both are good.",
         "85 90\nBoth are fine.",
         "The points are (10, 4).",  # of the question
+        "(10, 4)\nis the second point.",
         "Assistant 1: 8\nAssistant 1 was better.",
         "Assistant 1: 3 steps were wrong. Assistant 2: 4 steps were wrong.",  # numbers of steps
         "sqrt((10 - 2)^2 + (4 - (-2))^2) = 10",

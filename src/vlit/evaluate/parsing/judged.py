@@ -1,12 +1,14 @@
 """Scores in the reply of a judge: two of them on a scale of 1 to 10, or one between 0 and 1.
 
-The official parser of paired scores (LLaVA, ``eval_gpt_review``) reads the first line alone, and returns -1 for
-both where it has no two numbers; its summary then averages the -1. Judges that reason first, as LLaVA's rule for
-mathematics asks them to, write the scores at the end. Hence three forms, in this order:
+The official parser of paired scores (LLaVA, ``eval_gpt_review``) reads the first line alone, and returns -1
+for both where it has no two numbers; its summary then averages the -1. Judges that reason first, as LLaVA's
+rule for mathematics asks them to, write the scores at the end. Hence three forms, in this order:
 
 1. *first line*: two numbers and nothing else but marks, "8 9", "8.5, 9", "**7/10 9/10**", "(8, 9)";
-2. *named*: the last "Assistant 1: x" and the last "Assistant 2: y", where nothing but a scale follows the number;
+2. *named*: the last "Assistant 1: x" and the last "Assistant 2: y", where nothing but a scale follows;
 3. *tuple*: the last "(x, y)" or "[x, y]" that does not stand in the question or in an answer.
+
+A pair in brackets counts as the first form unless it stands in the question.
 
 Numbers outside 0 to 10 are no scores: "(100, 36)" is passed over. What is in none of the forms is a failure.
 """
@@ -42,15 +44,16 @@ def score_pair(text: str, *said: str) -> Parsed:
     text = spoken(text)
     if not text:
         return Parsed(None, "the judge said nothing")
+    known = {(a, b) for other in said for a, b in _TUPLE.findall(_MARKS.sub("", other))}
     first = next(line for line in text.splitlines() if line.strip())
-    if (found := _LINE.fullmatch(first)) and (pair := _pair(found[1], found[2])):
+    found = _LINE.fullmatch(first)
+    if found and not (_TUPLE.search(first) and found.groups() in known) and (pair := _pair(*found.groups())):
         return Parsed(pair, "first line")
-    named = {found[1]: found[2] for found in _NAMED.finditer(text)}
+    named = {one[1]: one[2] for one in _NAMED.finditer(text)}
     if len(named) == 2 and (pair := _pair(named["1"], named["2"])):
         return Parsed(pair, "named")
-    known = {(a, b) for other in said for a, b in _TUPLE.findall(_MARKS.sub("", other))}
-    for found in reversed(list(_TUPLE.finditer(text))):
-        if (found[1], found[2]) not in known and (pair := _pair(found[1], found[2])):
+    for one in reversed(list(_TUPLE.finditer(text))):
+        if one.groups() not in known and (pair := _pair(*one.groups())):
             return Parsed(pair, "tuple")
     return Parsed(None, "no two scores")
 
