@@ -138,7 +138,7 @@ class MMBench(Choice[MMBenchConfig]):
         return [accuracy(rows, name), *accuracies(rows, "l2-category"), *accuracies(rows, "category")]
 
     def submission(self, rows: Sequence[Answered]) -> Mapping[str, bytes]:
-        """The server's spreadsheet: index, question, options, and the letter, or what was said where none is."""
+        """The server's spreadsheet: index, question, options, and the letter or else what was said."""
         table: list[list[Any]] = [["index", "question", *_LETTERS, "prediction"]]
         for row in self.scored(rows):
             own = row.question.extra
