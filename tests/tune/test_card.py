@@ -97,21 +97,13 @@ def test_a_card_of_an_earlier_stage_tells_of_no_later_one(model: Architecture) -
 
 def test_adapters_are_told_as_such(model: Architecture) -> None:
     stage = {"name": "instruct", "trainable": {"connector": "full", "llm": "lora"}}
-    said = text(model, config(stages=[stage], lora={"merge": False}))
+    given = config(stages=[{"name": "align"}, stage], lora={"merge": False})
+    said = card(model, given, given.stages[-1], ABOUT, base="FOLDER/base")
     assert "library_name: peft" in said
-    assert "PeftModel.from_pretrained(base" in said
+    assert "PeftModel.from_pretrained(base" in said and 'from_pretrained("FOLDER/base"' in said
     assert "Merge the adapters first" in said
-    stages = [{"name": "align"}, stage]
-    given = config(stages=stages, lora={"merge": False})
+    assert 'from_pretrained("a/b"' in card(model, given, given.stages[-1], ABOUT, base="a/b")
     assert "PeftModel" not in card(model, given, given.stages[0], {})  # the stage before has none
-
-
-def test_a_flamingo_is_served_by_transformers_alone(
-    model: Architecture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(type(model), "name", "flamingo")
-    said = text(model, config())
-    assert "vllm" not in said and "trust_remote_code=True" in said
 
 
 @pytest.mark.parametrize(

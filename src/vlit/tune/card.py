@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import yaml
 
 from vlit.tune.config import StageConfig, TuneConfig
+from vlit.tune.usage import loading, serving, vllm_lists
 
 if TYPE_CHECKING:
     from vlit.tune.models.architecture import Architecture
@@ -43,10 +44,16 @@ class About(TypedDict, total=False):
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HUB = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
-_VLLM = ("llava", "blip2")  #: architectures of which vLLM lists the standard class
 
 
-def card(model: Architecture, config: TuneConfig, stage: StageConfig, about: Mapping[str, Any]) -> str:
+def card(
+    model: Architecture,
+    config: TuneConfig,
+    stage: StageConfig,
+    about: Mapping[str, Any],
+    *,
+    base: str | None = None,
+) -> str:
     """Markdown with the hub's YAML header. No path of the machine gets in, and no value of a secret.
 
     Args:
@@ -54,9 +61,9 @@ def card(model: Architecture, config: TuneConfig, stage: StageConfig, about: Map
         config: Of the tuning.
         stage: The last one that the model went through.
         about: See ``About``.
+        base: Where the weights below adapters are, ``FOLDER/base`` or a hub id; ``None`` where there are none.
     """
-    tuned = (stage.trainable.vision, stage.trainable.connector, stage.trainable.llm)
-    adapters = not config.lora.merge and "lora" in tuned
+    adapters = base is not None
     blocks = [
         _header(model, config, adapters),
         f"# {_title(config)}, tuned by vlit ({stage.name})",
@@ -66,9 +73,9 @@ def card(model: Architecture, config: TuneConfig, stage: StageConfig, about: Map
         "## How it learnt",
         *_learning(config, stage, about),
         "## How to load it",
-        _loading(model, adapters),
+        _loading(model, base),
         "## How to serve it",
-        _serving(model, adapters),
+        serving(model, adapters=adapters),
         "## Settings",
         f"```yaml\n{_settings(config, stage)}```",
         "## Limits",
@@ -184,43 +191,11 @@ def _curves(name: str, about: Mapping[str, Any]) -> str:
     return "\n\n".join(lines)
 
 
-def _loading(model: Architecture, adapters: bool) -> str:
-    ours = model.name == "flamingo"
-    trust = ", trust_remote_code=True" if ours else ""
-    if adapters:
-        return (
-            "These are adapters. `base/` below this folder holds the weights that they sit on; without it,\n"
-            "that is the base model.\n\n```python\n"
-            "from peft import PeftModel\n"
-            "from transformers import AutoModelForImageTextToText, AutoProcessor\n\n"
-            f'base = AutoModelForImageTextToText.from_pretrained("FOLDER/base"{trust})\n'
-            'model = PeftModel.from_pretrained(base, "FOLDER")   # .merge_and_unload() for servers\n'
-            f'processor = AutoProcessor.from_pretrained("FOLDER"{trust})\n```'
-        )
-    return (
-        "```python\n"
-        "from transformers import AutoModelForImageTextToText, AutoProcessor\n\n"
-        f'model = AutoModelForImageTextToText.from_pretrained("FOLDER", dtype="auto"{trust})\n'
-        f'processor = AutoProcessor.from_pretrained("FOLDER"{trust})\n'
-        'talk = [{"role": "user", "content": [{"type": "image", "url": "photo.jpg"}, '
-        '{"type": "text", "text": "What is this?"}]}]\n'
-        "batch = processor.apply_chat_template(\n"
-        '    talk, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"\n)\n'
-        "out = model.generate(**batch, max_new_tokens=64)\n"
-        'print(processor.decode(out[0, batch["input_ids"].shape[1]:], skip_special_tokens=True))\n```'
-    )
-
-
-def _serving(model: Architecture, adapters: bool) -> str:
-    if adapters:
-        return "Merge the adapters first: servers ignore adapters of the vision part, or all of them."
-    lines = ["```bash"]
-    if model.name == "flamingo":
-        return "By transformers alone, as above: no server lists this architecture."
-    lines.append("transformers serve FOLDER")
-    if model.name in _VLLM and not model.seq2seq:
-        lines.append("vllm serve FOLDER --chat-template FOLDER/chat_template.jinja")
-    return "\n".join([*lines, "```"])
+def _loading(model: Architecture, base: str | None) -> str:
+    code = f"```python\n{loading(model, base=base)}\n```"
+    if base is None:
+        return code
+    return f"These are adapters; the weights that they sit on are `{base}`.\n\n{code}"
 
 
 def _settings(config: TuneConfig, last: StageConfig) -> str:
@@ -250,6 +225,6 @@ def _limits(model: Architecture, config: TuneConfig, adapters: bool) -> str:
         "- It can name what is not in the picture. Its answers are no ground for decisions about people.",
         "- No benchmark has been run by the tuning itself: losses above are on samples of its own kind.",
     ]
-    if model.name in _VLLM and not model.seq2seq and not adapters:
+    if vllm_lists(model) and not adapters:
         lines.append("- `vllm serve` has not been run on this checkpoint; the class is in vLLM's list.")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,16 +74,24 @@ def open_result(folder: Path) -> Architecture:
     """
     from vlit.tune.models.registry import load_model
 
-    adapters = folder / "adapter_config.json"
-    if not adapters.is_file():
+    named = _base_of(folder)
+    if named is None:
         return load_model(str(folder))
     from peft import PeftModel
 
-    named = str(json.loads(adapters.read_text(encoding="utf-8"))["base_model_name_or_path"])
-    own = folder / BASE
-    model = load_model(str(own) if own.is_dir() else named)
-    model.model = PeftModel.from_pretrained(model.model, str(folder)).merge_and_unload()
+    model = load_model(str(folder / BASE) if named == BASE else named)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of what peft calls in transformers
+        model.model = PeftModel.from_pretrained(model.model, str(folder)).merge_and_unload()
     return model
+
+
+def _base_of(folder: Path) -> str | None:
+    """What the adapters in a folder sit on, as peft's file says; ``None`` where there are no adapters."""
+    path = folder / "adapter_config.json"
+    if not path.is_file():
+        return None
+    return str(json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"])
 
 
 def publish(result: Path, folder: Path) -> None:
@@ -249,7 +258,9 @@ def _write_notes(
     from vlit import __version__
     from vlit.tune.card import card
 
-    (folder / "README.md").write_text(card(model, config, stage, about), encoding="utf-8")
+    base = _base_of(folder)
+    shown = f"FOLDER/{BASE}" if base == BASE else base
+    (folder / "README.md").write_text(card(model, config, stage, about, base=shown), encoding="utf-8")
     notes = {
         "format": FORMAT,
         "vlit": __version__,
@@ -257,7 +268,7 @@ def _write_notes(
         "template": stage.template or config.model.template,
         "image": config.model.image,
         "max_length": config.max_length,
-        "adapters": (folder / "adapter_config.json").is_file(),
+        "adapters": base is not None,
         "stages": _stages(config, stage),
         "data": dict(about.get("data", {})),
         "files": _files(folder),
