@@ -158,6 +158,29 @@ def test_too_many_corrupt_photos_stop_the_run(tmp_path: Path) -> None:
     assert "gone.jpg: the file is missing" in error.value.where
 
 
+@pytest.mark.parametrize("name", ["llava", "blip2-opt", "blip2-t5", "instructblip", "flamingo"])
+def test_text_alone_teaches_nothing_to_a_connector_that_is_tuned_alone(name: str, tmp_path: Path) -> None:
+    model = MODELS[name](tmp_path)
+    own = [example(model, i, images=()) for i in range(4)] + [example(model, 4)]
+    stage = {"trainable": {"connector": "full"}, "batch": 1, "epochs": 1}
+    outcome, told, _ = run(tmp_path, own, model=model, stage=stage)
+    assert outcome.samples == 5 and all(row["loss"] > 0 for row in told if "samples" in row)
+    assert sum(row["grad_norm"] > 0 for row in told if "samples" in row) in (1, 5)  # 5: Flamingo's gates
+
+
+def test_steps_whose_samples_were_all_skipped_are_saved_and_gone_on_from(tmp_path: Path) -> None:
+    model = tiny.llava(tmp_path)
+    own = [example(model, i, images=[missing(tmp_path)]) for i in range(4)]
+    stage = {"batch": 2, "steps": 2}
+    before = weights(model)
+    outcome, told, _ = run(tmp_path, own, model=model, stage=stage, save_every=1, unreadable=0.9)
+    assert [row["loss"] for row in told if "samples" in row] == [None, None]
+    assert (outcome.samples, outcome.loss) == (0, None)
+    again = tiny.llava(tmp_path)
+    assert run(tmp_path, own, model=again, stage=stage, unreadable=0.9)[0].resumed_at == 2
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(again).items())
+
+
 def missing(folder: Path) -> Any:
     return msgspec.structs.replace(photos()[0], uri=str(folder / "gone.jpg"))
 
@@ -194,6 +217,7 @@ def test_a_line_on_a_full_disk_says_so(tmp_path: Path) -> None:
 
 
 MODELS: dict[str, Callable[[Path], Architecture]] = {
+    "llava": tiny.llava,
     "blip2-opt": tiny_blip2.blip2,
     "blip2-t5": lambda folder: tiny_blip2.blip2(folder, "t5"),
     "instructblip": tiny_blip2.instructblip,

@@ -25,7 +25,8 @@ from vlit.tune.trainable import Group
 if TYPE_CHECKING:
     import torch
 
-_STATES = ("exp_avg", "exp_avg_sq", "step")  #: of AdamW, for each parameter
+#: Of AdamW, for each parameter. There are none before the first step that had a sample.
+_STATES = ("exp_avg", "exp_avg_sq", "step")
 
 
 class Checkpoints:
@@ -164,7 +165,8 @@ def _tensors(
     """Weights and optimiser state on the CPU, gathered where they are sharded; what is not kept is let go."""
     for group in groups:
         for name, parameter in zip(group.names, group.parameters, strict=True):
-            held = {"weight": parameter.data, **{s: optimiser.state[parameter][s] for s in _STATES}}
+            state = optimiser.state.get(parameter, {})
+            held = {"weight": parameter.data, **{kind: state[kind] for kind in _STATES if kind in state}}
             for kind, tensor in held.items():
                 full = whole(tensor)
                 if keep:
@@ -176,11 +178,14 @@ def _restore(path: Path, groups: Sequence[Group], optimiser: torch.optim.Optimiz
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file, torch.no_grad():
+        known = set(file.keys())
         for group in groups:
             for name, parameter in zip(group.names, group.parameters, strict=True):
                 _fill(parameter.data, file.get_tensor(f"weight/{name}"))
+                if f"step/{name}" not in known:
+                    continue
                 state = optimiser.state[parameter]
-                for kind in _STATES[:2]:
+                for kind in ("exp_avg", "exp_avg_sq"):
                     state[kind] = torch.zeros_like(parameter)
                     _fill(state[kind], file.get_tensor(f"{kind}/{name}"))
                 state["step"] = file.get_tensor(f"step/{name}").to(parameter.device)

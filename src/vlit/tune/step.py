@@ -59,7 +59,8 @@ def update(
     share = (team.processes if team.sharded else 1) / labels
     for batch in ready.micros:
         summed = objective(batch.to(team.device))
-        (summed * share).backward()
+        if summed.requires_grad:  # text alone goes past a connector that is all that is tuned
+            (summed * share).backward()
         total += summed.detach()
     # What no sample went through has a gradient of zero, not none: AdamW moves alike however a step is split.
     for parameter in parameters:
