@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -9,7 +10,8 @@ from typing import ClassVar
 from tests.tune.photos import photos
 from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
 from vlit.evaluate.metric import Metric, accuracies, accuracy
-from vlit.evaluate.question import Parsed, Question, Scored
+from vlit.evaluate.parsing.reading import Reading
+from vlit.evaluate.question import Answered, Parsed, Question, Scored
 
 
 class Toy(Benchmark[BenchmarkConfig]):
@@ -38,6 +40,40 @@ class Toy(Benchmark[BenchmarkConfig]):
 
     def aggregate(self, rows: Sequence[Scored]) -> list[Metric]:
         return [accuracy(rows), *accuracies(rows, "kind")]
+
+
+class FileConfig(BenchmarkConfig):
+    """Where its questions are."""
+
+    path: str
+    images: str | None = None
+
+
+class FileToy(Toy):
+    """Its questions stand in a file: a list of id, question, answer, and photo."""
+
+    name: ClassVar[str] = "file_toy"
+    Config = FileConfig
+
+    def __init__(self, config: FileConfig) -> None:
+        super().__init__(config)
+
+    def load(self, base: Path) -> Loaded:
+        reading = Reading(self.name, base)
+        photos = reading.photos(self.config.images) if self.config.images else None  # type: ignore[attr-defined]
+        found = []
+        for record in reading.usable(reading.records(self.config.path), "id", {"answer": str}):  # type: ignore[attr-defined]
+            shown = reading.photo(photos, record["image"], record) if photos and record.get("image") else None
+            if shown is None and record.get("image"):
+                continue
+            prompt = "<image>\n" * (shown is not None) + record["question"]
+            images = () if shown is None else (shown,)
+            answers = (record["answer"],)
+            found.append(Question(id=record.id, prompt=prompt, images=images, references=answers))
+        return reading.loaded(found)
+
+    def submission(self, rows: Sequence[Answered]) -> dict[str, bytes]:
+        return {"upload.json": json.dumps({row.question.id: row.text for row in rows}).encode()}
 
 
 def questions(count: int) -> list[Question]:

@@ -40,6 +40,7 @@ class Local(Answerer):
         model: Hub id or folder, or ``pocket``.
         base: Folder that a relative path starts from.
         name: For folders and tables; by default the last part of ``model``.
+        label: What cards and answers call it; by default ``model``.
         template: One of vlit's chat templates or a .jinja file, for a checkpoint that has none.
         device: Where it runs.
         batch: Prompts at once; by default 8 on a CPU, 32 on a GPU.
@@ -51,11 +52,13 @@ class Local(Answerer):
         base: Path,
         *,
         name: str | None = None,
+        label: str | None = None,
         template: str | None = None,
         device: str = "auto",
         batch: int | None = None,
     ) -> None:
-        self.model, self.base, self.template = model, base, template
+        self.model, self.base, self.template = label or model, base, template
+        self._source = model
         self.name = name or Path(model).name
         self._device, self._batch = device, batch
 
@@ -162,7 +165,7 @@ class Local(Answerer):
     def _where(self) -> str:
         from vlit.tune.models.registry import placed
 
-        return placed(self.model, self.base)
+        return placed(self._source, self.base)
 
     @cached_property
     def _adapters(self) -> bool:
@@ -184,7 +187,7 @@ class Local(Answerer):
         from vlit.tune.models.registry import load_model, open_model
 
         if not self._adapters:
-            return open_model(ModelConfig(checkpoint=self.model), self.base, weights=False)
+            return open_model(ModelConfig(checkpoint=self._source), self.base, weights=False)
         from vlit.tune.result import BASE
 
         folder = Path(self._where)

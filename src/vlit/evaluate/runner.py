@@ -101,7 +101,8 @@ def chosen(questions: Sequence[Question], limit: int | None, seed: int) -> list[
 def header_of(answerer: Answerer, benchmark: AnyBenchmark, loaded: Loaded, seed: int) -> Header:
     """The header of the answers to come."""
     about = answerer.about(benchmark, loaded.questions[0])
-    dropped = [row for row in loaded.lost if row.action == "dropped"]
+    beyond = getattr(benchmark, "beyond", ())  # e.g. SEED-Bench's questions about videos
+    dropped = [row for row in loaded.lost if row.action == "dropped" and row.field not in beyond]
     return Header(
         benchmark=benchmark.name,
         protocol=benchmark.protocol,

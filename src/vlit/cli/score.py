@@ -1,0 +1,100 @@
+"""``vlit score``: answers scored again from their file alone; two of them compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from vlit.cli.common import console, short_path
+
+if TYPE_CHECKING:
+    from vlit.evaluate.scores import Scores
+
+#: Columns of a terminal that a table may take.
+_WIDTH = 80
+
+
+@click.command(epilog="Example: vlit score runs/mine/evaluation/tuned/pope/answers.jsonl")
+@click.argument("answers", type=click.Path(path_type=Path), metavar="ANSWERS.JSONL")
+@click.argument("other", type=click.Path(path_type=Path), metavar="[OTHER.JSONL]", required=False)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--card", is_flag=True, help="Print the protocol card instead of the table.")
+def command(answers: Path, other: Path | None, seed: int, card: bool) -> None:
+    """Score answers again; with OTHER, compare it with them on the questions that both were asked.
+
+    Neither the model nor the files of the benchmark are needed.
+    """
+    from vlit.evaluate.scores import compared, evaluated, scores_of
+
+    first = evaluated(answers)
+    found = [scores_of(first, seed=seed)]
+    if card:
+        from vlit.evaluate.card import card as card_of
+        from vlit.evaluate.card import markdown
+
+        console.print(markdown(card_of(first, found[0])), markup=False)
+        return
+    if other is None:
+        print_scores(found)
+        return
+    second = evaluated(other)
+    found.append(scores_of(second, seed=seed))
+    print_scores(found)
+    pair = compared(first, second, seed)
+    low, high = pair.interval
+    console.print(f"\n[bold]{escape(short_path(other))}[/] against {escape(short_path(answers))}")
+    console.print(f"  {pair.n:,} questions that both answered; mean value {pair.difference:+.2f} points")
+    console.print(f"  95 % {low:+.2f} to {high:+.2f} [dim](paired bootstrap)[/]")
+    told = "" if pair.p is None else f"; McNemar p = {pair.p:.2g}"
+    console.print(f"  better on {pair.better:,}, worse on {pair.worse:,}{told}")
+    if low <= 0 <= high:
+        console.print("  [yellow]the difference may be chance[/]")
+
+
+def show_scores(paths: Sequence[Path]) -> None:
+    """Print scores that were written, and where their cards are."""
+    from vlit.evaluate.scores import read_scores
+
+    print_scores([read_scores(path) for path in paths])
+    for path in paths:
+        card = path.with_name("card.md")
+        console.print(f"  card  [link={card.resolve().as_uri()}]{escape(short_path(card))}[/link]")
+
+
+def print_scores(found: Sequence[Scores]) -> None:
+    """A table for each benchmark and model; no line is longer than 80 columns."""
+    for scores in found:
+        console.print(f"\n[bold]{escape(scores.title)}[/] [dim]({escape(scores.protocol)})[/]")
+        console.print(f"  {escape(_cut(scores.model, _WIDTH - 2))}")
+        table = Table(box=None, padding=(0, 1), width=_WIDTH, header_style="dim")
+        table.add_column("metric", ratio=1, overflow="fold")
+        for name, width in (("score", 7), ("95 %", 15), ("n", 7), ("not read", 8)):
+            table.add_column(name, justify="right", min_width=width, no_wrap=True)
+        for one in scores.metrics:
+            main = (one.name, one.group) == scores.headline
+            value = "–" if one.value is None else f"{one.value:.2f}"
+            between = "–" if one.interval is None else f"{one.interval[0]:.2f} – {one.interval[1]:.2f}"
+            name = f"{one.name}, {one.group.partition(': ')[2] or one.group}" if one.group else one.name
+            failed = f"{one.failures:,}" if one.failures else ""
+            style = "bold" if main else ""
+            table.add_row(Text(name, style), Text(value, style), between, f"{one.n:,}", failed)
+        console.print(table, soft_wrap=False)
+        style = "yellow" if scores.partial else "dim"
+        console.print(f"  [{style}]{escape(scores.whole())}[/]")
+        if scores.failures:
+            share = scores.failures / max(scores.answered, 1)
+            console.print(
+                f"  [dim]{scores.failures:,} answers not understood ({share:.1%}): they count as wrong[/]"
+            )
+        if scores.judge:
+            console.print(f"  [dim]judge: {escape(scores.judge)}[/]")
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else "…" + text[1 - width :]

@@ -1,0 +1,250 @@
+"""The stage ``evaluate``: every model answers every benchmark; answers, scores and cards as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from vlit.data.errors import VlitError
+from vlit.data.score import Quarantined
+from vlit.data.store import atomic
+from vlit.evaluate import answers, judge, runner, scores
+from vlit.evaluate.answerer import Answerer
+from vlit.evaluate.benchmark import AnyBenchmark, Loaded
+from vlit.evaluate.benchmarks.held_out import HeldOut
+from vlit.evaluate.card import as_json, card, markdown
+from vlit.evaluate.config import TUNED, EvaluateConfig, EvaluatedModel
+from vlit.evaluate.registry import BENCHMARKS
+from vlit.run import stage
+from vlit.run.folder import RunFolder
+from vlit.run.inputs import content_line
+from vlit.run.progress import Progress
+from vlit.weights.located import check_reachable, folder_lines
+
+FOLDER = "evaluation"
+
+
+class EvaluateStage(stage.Stage[EvaluateConfig]):
+    """Writes ``evaluation/<model>/<benchmark>/``: answers.jsonl, scores.json, card.md, card.json, submission/.
+
+    Answers are kept as long as model, files and protocol are the same, whatever else changes: only what is not
+    answered yet is asked. All else is made anew of the answers each time.
+    """
+
+    name: ClassVar[str] = "evaluate"
+    reads: ClassVar[tuple[str, ...]] = ("examples",)
+    optional: ClassVar[tuple[str, ...]] = ("examples",)
+    code: ClassVar[tuple[str, ...]] = ("vlit.evaluate", "vlit.tune", "vlit.weights", "vlit.data")
+    Config = EvaluateConfig
+
+    def __init__(self, config: EvaluateConfig, setting: stage.Setting) -> None:
+        super().__init__(config, setting)
+        self.benchmarks = config.make()
+        self._questions: dict[str, Loaded] = {}
+        judged = [name for name, benchmark in self.benchmarks.items() if benchmark.judged]
+        if judged and setting.teacher in (None, "none"):
+            raise VlitError(
+                f"{judged[0]} is scored by a judge, and the recipe names none",
+                where=f"evaluate.benchmarks.{judged[0]}",
+                todo="add `teacher: {model: NAME, endpoints: [{url: ...}]}`, which is the judge",
+            )
+
+    def outside(self) -> Iterator[str]:
+        """Files of models and benchmarks. Photos are told by the questions' own digests of them."""
+        for model in self.config.models:
+            if model.model is not None and model.endpoint is None:
+                yield from folder_lines(model.model, self.setting.base)
+        for benchmark in self.benchmarks.values():
+            for value in _texts(benchmark.config.model_dump(mode="json")):
+                path = Path(self.setting.resolve(value))
+                if path.is_file():
+                    yield content_line(path)
+
+    def plugins(self) -> Iterable[str]:
+        """Packages of benchmarks that are not ours."""
+        return BENCHMARKS.packages([benchmark.name for benchmark in self.benchmarks.values()])
+
+    def check(self) -> None:
+        """Models and files are there, before hours of work lead up to them."""
+        from vlit.tune.models.registry import placed
+
+        for model in self.config.models:
+            if model.model is not None and model.endpoint is None:
+                check_reachable(placed(model.model, self.setting.base))
+        for name, benchmark in self.benchmarks.items():
+            if not isinstance(benchmark, HeldOut):
+                self._loaded(name, benchmark)
+
+    def expect(self, run: RunFolder) -> str:
+        """What there is to do."""
+        models, benchmarks = len(self.config.models), len(self.benchmarks)
+        limit = f", {self.config.limit:,} questions of each" if self.config.limit else ""
+        return f"{models} model{'s' * (models > 1)} on {', '.join(self.benchmarks)}{limit}" * bool(benchmarks)
+
+    def remark(self) -> str:
+        """Who would be asked."""
+        asked = [f"{m.model} at {m.endpoint.url}" for m in self.config.models if m.endpoint is not None]
+        judged = [name for name, benchmark in self.benchmarks.items() if benchmark.judged]
+        if judged:
+            asked.append(f"{self.setting.teacher.model} as the judge of {', '.join(judged)}")
+        return f"asks {'; '.join(asked)}" if asked else ""
+
+    def shards(self, run: RunFolder) -> Iterable[stage.Shard]:
+        """None: a model is loaded once."""
+        return ()
+
+    def again(self, run: RunFolder) -> None:
+        """Let the journals forget what no reply came to; questions without an answer are asked again anyway."""
+        from vlit.teacher.journal import Journal
+
+        for folder in (*self._journals(run), self._judge_journal(run)):
+            if folder is not None and folder.is_dir():
+                with Journal(folder) as journal:
+                    journal.retry()
+
+    def drive(self, run: RunFolder, progress: Progress) -> None:
+        """Put the benchmarks to the models, one after the other."""
+        for model in self.config.models:
+            answerer = self._answerer(model, run)
+            for name, benchmark in self._of(run).items():
+                folder = run.path / FOLDER / model.folder / name
+                self._evaluate(answerer, name, benchmark, folder, run, progress)
+
+    def finish(self, run: RunFolder) -> stage.Output:
+        """What of the benchmarks' files could not be used."""
+        lost: list[Quarantined] = []
+        for name, benchmark in self._of(run).items():
+            lost += self._loaded(name, benchmark).lost
+        return stage.Output({}, lost)
+
+    def files(self, run: RunFolder) -> list[Path]:
+        """Scores and cards. Answers are not among them: they are kept when scores are made anew."""
+        folders = [run.path / FOLDER / m.folder / name for m in self.config.models for name in self.benchmarks]
+        return [folder / name for folder in folders for name in (scores.NAME, "card.md", "card.json")]
+
+    @property
+    def _seed(self) -> int:
+        return self.setting.seed if self.config.seed is None else self.config.seed
+
+    def _of(self, run: RunFolder) -> dict[str, AnyBenchmark]:
+        """The benchmarks; held-out samples are by default those of this run."""
+        return {
+            name: HeldOut(b.config.model_copy(update={"run": str(run.path.resolve())}))
+            if isinstance(b, HeldOut) and b.config.run is None
+            else b
+            for name, b in self.benchmarks.items()
+        }
+
+    def _loaded(self, name: str, benchmark: AnyBenchmark) -> Loaded:
+        if name not in self._questions:
+            self._questions[name] = benchmark.load(self.setting.base)
+        return self._questions[name]
+
+    def _answerer(self, model: EvaluatedModel, run: RunFolder) -> Answerer:
+        if model.endpoint is not None:
+            from vlit.evaluate.endpoint import Endpoint
+            from vlit.teacher.config import TeacherConfig
+
+            server = TeacherConfig(
+                model=str(model.model), endpoints=(model.endpoint,), extra=model.extra,
+                prices=model.prices, budget=model.budget,
+            ).model_copy(update={"longest_side": model.longest_side})  # fmt: skip
+            return Endpoint(server, self._journal(model, run), name=model.folder)
+        from vlit.evaluate.local import Local
+
+        source, label = model.model, None
+        if source is None:
+            source, label = str(run.path.resolve() / "model"), f"{run.path.name} ({TUNED})"
+            if not (run.path / "model" / "vlit.json").is_file():
+                raise VlitError(
+                    "this run has tuned no model",
+                    where=str(run.path),
+                    todo="tune one (vlit tune RUN), or name one: --set evaluate.models=[FOLDER]",
+                )
+        return Local(
+            source,
+            self.setting.base,
+            name=model.folder,
+            label=label,
+            template=model.template,
+            device=self.config.device,
+            batch=self.config.batch,
+        )
+
+    def _evaluate(
+        self,
+        answerer: Answerer,
+        name: str,
+        benchmark: AnyBenchmark,
+        folder: Path,
+        run: RunFolder,
+        progress: Progress,
+    ) -> None:
+        limits = [n for n in (self.config.limit, benchmark.config.limit) if n is not None]
+        ran = runner.run(
+            answerer,
+            benchmark,
+            self._loaded(name, benchmark),
+            folder / answers.NAME,
+            limit=min(limits, default=None),
+            seed=self._seed,
+            progress=progress,
+            aside=True,
+        )
+        verdicts = folder / judge.NAME
+        if benchmark.judged:
+            assert isinstance(benchmark, judge.JudgedBenchmark)
+            said = judge.judge(
+                benchmark, ran.answers.rows, self.setting.teacher, self._judge_journal(run), progress
+            )
+            judge.write_judged(verdicts, said)
+        own = scores.scored(benchmark, ran.answers, verdicts)
+        found = scores.scores_of(own, seed=self._seed, unknown=len(ran.unknown))
+        about = card(own, found)
+        _write(folder / "card.json", as_json(about))
+        _write(folder / "card.md", markdown(about).encode())
+        for file, data in benchmark.submission(ran.answers.rows).items():
+            _write(folder / "submission" / file, data)
+        scores.write_scores(folder / scores.NAME, found)  # last: the sign that all is there
+        for warning in _warnings(found):
+            progress.warned(f"{answerer.name}, {benchmark.title}: {warning}")
+
+    def _journal(self, model: EvaluatedModel, run: RunFolder) -> Path:
+        return run.path / FOLDER / model.folder / "journal"
+
+    def _journals(self, run: RunFolder) -> list[Path]:
+        return [self._journal(model, run) for model in self.config.models if model.endpoint is not None]
+
+    def _judge_journal(self, run: RunFolder) -> Path:
+        named = getattr(self.setting.teacher, "journal", None)
+        return run.path / "journal" if named is None else Path(self.setting.resolve(named))
+
+
+def _warnings(found: scores.Scores) -> Iterator[str]:
+    if found.partial:
+        yield found.whole()
+    for number, what in (
+        (found.repeated, "ids stood twice among the answers; the first counts"),
+        (found.unknown, "answers were to ids that the benchmark has not; they are left out"),
+        (found.damaged, "lines of the file were no answers"),
+    ):
+        if number:
+            yield f"{number:,} {what}"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a config."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _texts(one)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with atomic(path) as temporary:
+        temporary.write_bytes(data)
