@@ -43,6 +43,11 @@ def test_quirk_of_mme_yes_is_looked_for_before_no() -> None:
     assert mme("nyes").value == "yes"
 
 
+def test_quirk_of_mme_tabs_and_line_breaks_that_the_script_stumbles_over_are_scored() -> None:
+    assert mme("Yes,\tit is").value == "yes"
+    assert mme("No\nbecause").value == "no"
+
+
 def test_quirk_of_pope_everything_that_is_no_no_is_a_yes() -> None:
     for text in ("", "   ", "I see a dog", "maybe", "The image shows a kitchen"):
         assert pope_official(pope(text)) == "yes"
