@@ -12,7 +12,7 @@ import click
 
 #: Command -> where it is, and its line in the list. A module is imported when its command is called.
 COMMANDS = {
-    "demo": ("vlit.cli.demo:command", "the main job on 44 real photos: instruction set and report"),
+    "demo": ("vlit.cli.demo:command", "the main job on 44 real photos: instruction set, tuned model, report"),
     "run": ("vlit.cli.run:command", "run a recipe; what is done already is skipped"),
     "collect": ("vlit.cli.collect:command", "photos and annotations to scenes"),
     "generate": ("vlit.cli.generate:command", "scenes to instruction samples"),

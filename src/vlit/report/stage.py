@@ -14,6 +14,7 @@ from vlit.data.seeds import draw
 from vlit.data.store import atomic
 from vlit.report.choose import Choice, choose, in_turn
 from vlit.report.distributions import distributions
+from vlit.report.evaluation import evaluated_photos, evaluation
 from vlit.report.ingredients import ingredients
 from vlit.report.page import Content, render
 from vlit.report.payload import payload
@@ -54,6 +55,7 @@ class ReportStage(stage.Stage[ReportConfig]):
         "set_scores",
         "verdicts",
         "selected",
+        "examples",
         "quarantine",
     )
     optional: ClassVar[tuple[str, ...]] = reads
@@ -97,7 +99,8 @@ def content(run: RunFolder, config: ReportConfig) -> Content:
             if image.uri in choice.photos:
                 images.setdefault(image.uri, image)
     tuned = tuning(run)
-    for image in photos_of(tuned):
+    evaluated = evaluation(run)
+    for image in (*photos_of(tuned), *evaluated_photos(evaluated)):
         images.setdefault(image.uri, image)
     photos = {uri: embed(image) for uri, image in images.items()}
     return Content(
@@ -112,6 +115,7 @@ def content(run: RunFolder, config: ReportConfig) -> Content:
         photos=photos,
         teaching=teaching(run),
         tuned=tuned,
+        evaluated=evaluated,
         quarantine=quarantine(run),
         origin=made,
         data=payload(gathered, photos, scores, choice.samples),
