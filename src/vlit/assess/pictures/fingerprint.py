@@ -22,44 +22,21 @@ It knows the layout of colours and edges, as GIST does (Oliva and Torralba 2001)
 
 from __future__ import annotations
 
-import functools
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from vlit.assess.pictures.pixels import F32
+from vlit.data.perceptual import HASH_BITS, perceptual_hash
 
 if TYPE_CHECKING:
     import PIL.Image as PILImage
 
-HASH_BITS = 256
-_SIDE, _FREQUENCIES = 64, 16
+__all__ = ["HASH_BITS", "descriptor", "perceptual_hash"]
+
+_SIDE = 64
 _CELLS, _ORIENTATIONS = 4, 6
 _COLOUR, _CONSTANT = 0.15, 0.05  #: weights beside gradients of about unit length
-
-
-def perceptual_hash(picture: PILImage.Image) -> str:
-    """64 hexadecimal digits."""
-    import PIL.Image as PILImage
-
-    small = picture.convert("L").resize((_SIDE, _SIDE), PILImage.Resampling.BILINEAR, reducing_gap=3)
-    waves = _cosines()
-    transform = waves @ np.asarray(small).astype(np.int64) @ waves.T
-    found = transform.ravel() > np.median(transform.ravel()[1:])
-    found[0] = False
-    return np.packbits(found).tobytes().hex()
-
-
-@functools.cache
-def _cosines() -> npt.NDArray[np.int64]:
-    """Rows of the cosine transform in steps of 1/4096, shape (16, 64)."""
-    rows = [
-        [round(4096 * math.cos(math.pi * (2 * x + 1) * u / (2 * _SIDE))) for x in range(_SIDE)]
-        for u in range(_FREQUENCIES)
-    ]
-    return np.array(rows, np.int64)
 
 
 def descriptor(picture: PILImage.Image) -> F32:
