@@ -99,8 +99,9 @@ def test_question_is_found_in_other_dress_and_not_by_its_prompt() -> None:
     assert found.short == 5  # they have nothing of their own but short lines
 
 
-def test_short_questions_are_everybodys() -> None:
-    found = contaminated([question("a", "What colour is the cat?")], [sample("s", "What colour is the cat?")])
+@pytest.mark.parametrize("text", ["What colour is the cat?", "What time does the clock say it is?"])
+def test_short_questions_are_everybodys(text: str) -> None:
+    found = contaminated([question("a", text)], [sample("s", text)])
     assert (found.ids, found.short) == ((), 1)
 
 

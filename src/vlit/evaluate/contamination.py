@@ -8,8 +8,9 @@ Each question of a benchmark is held against all training samples:
   bits apart;
 * *question*: at least 0.8 of the question's runs of eight words stand in one sample's instructions.
 
-Runs that more than three questions share are how a benchmark asks, not what, and are left out; lines of fewer
-words are everybody's. Rotations of a question ("#1") are one question.
+Runs that more than three questions share are how a benchmark asks, not what, and are left out. A question of
+which fewer than three runs remain (ten words in a line) is everybody's: "What time does the clock say it is?" is
+asked of many clocks, and is held against the samples by its photo alone. Rotations ("#1") are one question.
 
 Limits: photos that were mirrored, or cut by more, are not recognised; plain pictures with few frequencies are
 not compared by look; paraphrases and translations are not seen. A question without findings is one in which
@@ -45,6 +46,7 @@ MOST_PHOTOS = 20_000
 
 _WORDS = 8  #: of a run
 _SHARE = 0.8  #: of a question's runs
+_LEAST = 3  #: runs that a question needs to be told by its words
 _ONES_OWN = 3  #: questions that may share a run
 _NEAR = 15  #: bits; so that of 16 bands at least one is equal
 _BANDS = 16
@@ -66,7 +68,7 @@ class Contamination:
     found: Mapping[str, tuple[Finding, ...]]  #: by the question's id
     questions: int
     samples: int
-    short: int = 0  #: questions without a run of their own, compared by photo alone
+    short: int = 0  #: questions with too few words of their own: compared by photo alone
     photos: int = 0  #: different photos of the benchmark
     trained: int = 0  #: different photos of the training samples
     looked: int = 0  #: of these, how many were compared by look
@@ -94,7 +96,7 @@ class Contamination:
         unseen = f", {self.unseen:,} photos could not be compared" if self.unseen else ""
         return (
             f"{len(self.found):,} of {self.questions:,} questions are in the {self.samples:,} training samples "
-            f"({which}). Compared: {looked}{unseen}; {self.short:,} questions have no text of their own."
+            f"({which}). Compared: {looked}{unseen}; {self.short:,} questions are too short to be told by words."
         )
 
     def record(self) -> Mapping[str, Any]:
@@ -162,10 +164,12 @@ class _Texts:
         self._asked: dict[Run, list[str]] = {}
         for id, own in of.items():
             kept = [run for run in own if often[run] <= _ONES_OWN]
+            if len(kept) < _LEAST:
+                continue
             self._runs[id] = len(kept)
             for run in kept:
                 self._asked.setdefault(run, []).append(id)
-        self.short = sum(not self._runs[_base(question.id)] for question in questions)
+        self.short = sum(_base(question.id) not in self._runs for question in questions)
 
     def take(self, sample: Sample) -> None:
         """Look for all questions in the instructions of a sample."""
