@@ -194,6 +194,7 @@ def test_stored_scores_of_a_real_model() -> None:
     assert found["perception", ""].value == pytest.approx(1563.5247098839536, abs=1e-9)
     assert found["cognition", ""].value == pytest.approx(283.2142857142857, abs=1e-9)
     assert found["perception (whole answer)", ""].value == pytest.approx(1563.5247098839536, abs=1e-9)
+    assert found["cognition (whole answer)", ""].value == pytest.approx(283.2142857142857, abs=1e-9)
     # By the harness's rule for these rows, the stored numbers.
     differ = {q.id for q in questions if _harness(said(q)) != benchmark.parse(q, said(q)).value}
     assert differ == DIFFERENT
