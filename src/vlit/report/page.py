@@ -16,6 +16,7 @@ from vlit.data.sample import IMAGE_TOKEN, strip_image_tokens
 from vlit.report.boxes import drawn
 from vlit.report.charts import histogram, percent, plural, rule_words, short, task_bars, words
 from vlit.report.distributions import Distribution
+from vlit.report.evaluation import Evaluated, evaluated_photos
 from vlit.report.ingredients import Ingredients
 from vlit.report.payload import as_script
 from vlit.report.photos import Photo
@@ -52,6 +53,7 @@ class Content:
     photos: Mapping[str, Photo] = field(default_factory=dict)
     teaching: Teaching = field(default_factory=Teaching)
     tuned: Sequence[Tuned] = ()
+    evaluated: Sequence[Evaluated] = ()
     quarantine: Quarantine = field(default_factory=Quarantine)
     origin: Origin = field(default_factory=Origin)
     data: Mapping[str, Any] = field(default_factory=dict)  #: see :func:`vlit.report.payload.payload`
@@ -113,6 +115,7 @@ def render(content: Content) -> str:
             ),
             credits=credit_lines(content),
             tuned_images={image.uri: image for image in photos_of(content.tuned)},
+            evaluated_images={image.uri: image for image in evaluated_photos(content.evaluated)},
             turns=_TURNS,
             # Markup is our own files, and JSON in which nothing can end the element.
             script=Markup(script),
