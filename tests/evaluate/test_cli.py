@@ -1,0 +1,140 @@
+"""``vlit evaluate`` and ``vlit score``: tables of 80 columns, scores from answers alone, comparison."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.tune import tiny
+from vlit.cli import group
+from vlit.evaluate.answers import read_answers
+from vlit.evaluate.registry import BENCHMARKS
+
+pytest.importorskip("torch")
+
+PHOTOS = ("000000000790.jpg", "000000078499.jpg", "000000084284.jpg", "000000107438.jpg")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    tiny.llava(folder).save(folder / "tiny")
+    return folder / "tiny"
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Six questions of the toy benchmark; the working folder is theirs."""
+    monkeypatch.setitem(BENCHMARKS._builtin, "file_toy", "tests.evaluate.toy:FileToy")
+    monkeypatch.chdir(tmp_path)
+    records = [
+        {"id": f"q{n}", "question": f"What is number {n}?", "answer": str(n), "image": PHOTOS[n % 4]}
+        for n in range(6)
+    ]
+    (tmp_path / "toy.json").write_text(json.dumps(records))
+    return tmp_path
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(group, [str(one) for one in arguments])
+
+
+def evaluated(model: Path, demo: Path, *more: object) -> Result:
+    return call("evaluate", model, "--benchmark", "file_toy=toy.json", "--images", demo / "images", *more)
+
+
+def said(result: Result) -> str:
+    """What was printed; no line of it is longer than 80 columns, but for paths."""
+    lines = result.output.splitlines()
+    assert not [line for line in lines if len(line) > 80 and "/" not in line]
+    return result.output
+
+
+def rewritten(path: Path, texts: list[str]) -> None:
+    """The same answers with other texts."""
+    head, *lines = path.read_text().splitlines()
+    rows = [json.loads(line) | {"text": text} for line, text in zip(lines, texts, strict=True)]
+    path.write_text("\n".join([head, *map(json.dumps, rows)]) + "\n")
+
+
+def test_a_model_is_evaluated_and_its_answers_are_scored_again_alone(
+    model: Path, toy: Path, demo: Path
+) -> None:
+    first = evaluated(model, demo)
+    assert first.exit_code == 0, first.exception
+    assert "all 6 questions" in said(first) and "card.md" in first.output
+    folder = toy / "runs" / "tiny-evaluated" / "evaluation" / "tiny" / "file_toy"
+    answers = toy / "moved.jsonl"
+    shutil.copy(folder / "answers.jsonl", answers)
+    shutil.rmtree(toy / "runs")
+    (toy / "toy.json").unlink()
+    rewritten(answers, ["0", "1", "two or three", "", "4", "7"])
+    scored = call("score", answers)
+    assert scored.exit_code == 0 and "50.00" in said(scored)
+    assert "2 answers not understood (33.3%): they count as wrong" in scored.output
+    card = call("score", answers, "--card")
+    assert card.exit_code == 0 and "| Not understood | 2:" in card.output and "USER: <image x4>" in card.output
+
+
+def test_two_models_are_compared(model: Path, toy: Path, demo: Path) -> None:
+    evaluated(model, demo)
+    one = toy / "runs" / "tiny-evaluated" / "evaluation" / "tiny" / "file_toy" / "answers.jsonl"
+    other = toy / "other.jsonl"
+    shutil.copy(one, other)
+    rewritten(one, ["0", "-", "-", "-", "-", "5"])
+    rewritten(other, ["0", "1", "2", "3", "-", "-"])
+    found = call("score", one, other)
+    assert found.exit_code == 0, found.output
+    assert "6 questions that both answered; mean value +33.33 points" in said(found)
+    assert "better on 3, worse on 1; McNemar p = 0.62" in found.output
+    assert "the difference may be chance" in found.output
+
+
+def test_a_limit_makes_a_partial_score_that_says_so_and_more_can_be_asked_later(
+    model: Path, toy: Path, demo: Path
+) -> None:
+    few = evaluated(model, demo, "--limit", 2)
+    assert few.exit_code == 0 and "PARTIAL: 2 of 6 questions" in said(few)
+    whole = evaluated(model, demo)
+    assert "all 6 questions" in said(whole) and "already done" not in whole.output
+    assert "already done" in evaluated(model, demo).output
+    again = evaluated(model, demo, "--again")
+    assert again.exit_code == 0 and "already done" not in again.output
+    (path,) = toy.glob("runs/*/evaluation/*/*/answers.jsonl")
+    assert len(read_answers(path).rows) == 6
+
+
+def test_a_dry_run_says_what_would_be_asked(model: Path, toy: Path, demo: Path) -> None:
+    found = evaluated(model, demo, "--dry-run", "--limit", 3)
+    assert found.exit_code == 0 and "1 model on file_toy, 3 questions of each" in said(found)
+    assert not (toy / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--benchmark", "pop=x"], "did you mean 'pope'?"),
+        ([], "has no held-out samples"),
+        (["--images", "."], "name one"),
+        (["--benchmark", "file_toy=none.json"], "no file"),
+        (["--benchmark", "file_toy=toy.json", "--protocol", "loud"], "no protocol 'loud'"),
+        (["--benchmark", "held_out", "--images", "."], "takes no folder of photos"),
+        (["--benchmark", "held_out"], "this run has tuned nothing"),
+        (["--benchmark", "file_toy.file=toy.json"], "unknown key"),
+        (["--key", "KEY"], "--key is of an --endpoint"),
+    ],
+)
+def test_what_cannot_be_is_told_with_what_to_do(
+    model: Path, toy: Path, arguments: list[str], told: str
+) -> None:
+    found = call("evaluate", model, *arguments)
+    assert found.exit_code and told in f"{found.output} {found.exception}"
+
+
+def test_what_is_no_answers_file_is_told(toy: Path) -> None:
+    found = call("score", "toy.json")
+    assert found.exit_code and "does not begin with a header of answers" in str(found.exception)

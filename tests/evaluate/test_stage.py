@@ -1,0 +1,191 @@
+"""The stage ``evaluate`` in a run: from tuning to answers, scores and cards; what is answered stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.assess.encoders.tiny import clip, llama
+from tests.teacher.judging import words_of
+from tests.teacher.server import ScriptedTeacher
+from tests.tune import tiny
+from vlit.data.errors import VlitError
+from vlit.evaluate.answers import read_answers
+from vlit.evaluate.registry import BENCHMARKS
+from vlit.evaluate.scores import read_scores
+from vlit.run.engine import execute, plan
+from vlit.run.folder import RunFolder
+from vlit.run.progress import Progress
+from vlit.run.recipe import Recipe, parse_recipe
+
+pytest.importorskip("torch")
+
+PHOTOS = ("000000000790.jpg", "000000078499.jpg", "000000084284.jpg", "000000107438.jpg")
+JUDGED = ("questions", "context", "references", "images")  # files of LLaVA-Bench
+
+
+class Heard(Progress):
+    def __init__(self) -> None:
+        self.warnings, self.done = list[str](), list[str]()
+
+    def warned(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def finished(self, stage: str, rows: object, seconds: float) -> None:
+        self.done.append(stage)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    tiny.llava(folder).save(folder / "tiny")
+    return folder / "tiny"
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Five questions of the toy benchmark; the photo of one is gone, the id of one stands twice."""
+    monkeypatch.setitem(BENCHMARKS._builtin, "file_toy", "tests.evaluate.toy:FileToy")
+    records: list[dict[str, str]] = [
+        {"id": f"q{n}", "question": f"What is number {n}?", "answer": str(n), "image": PHOTOS[n % 4]}
+        for n in range(5)
+    ]
+    records += [{**records[0], "answer": "9"}, {**records[0], "id": "gone", "image": "gone.jpg"}]
+    path = tmp_path / "toy.json"
+    path.write_text(json.dumps(records))
+    return path
+
+
+def recipe(asked: Path, demo: Path, models: list[Any], **changes: Any) -> Recipe:
+    toy = {"path": asked.name, "images": str(demo / "images")}
+    evaluate = {"models": models, "benchmarks": {"file_toy": toy}} | changes
+    return parse_recipe(json.dumps({"name": "t", "seed": 3, "evaluate": evaluate}), base=asked.parent)
+
+
+def run_it(recipe: Recipe, folder: Path, **more: Any) -> tuple[RunFolder, Heard]:
+    run, heard = RunFolder(folder / "run"), Heard()
+    execute(recipe, run, workers=1, progress=heard, **more)
+    return run, heard
+
+
+def test_a_model_leaves_answers_scores_cards_and_a_submission(model: Path, asked: Path, demo: Path) -> None:
+    run, heard = run_it(recipe(asked, demo, [str(model)]), asked.parent)
+    folder = run.path / "evaluation" / "tiny" / "file_toy"
+    names = {"answers.jsonl", "card.json", "card.md", "scores.json", "submission"}
+    assert {p.name for p in folder.iterdir()} == names
+    answers, scores = read_answers(folder / "answers.jsonl"), read_scores(folder / "scores.json")
+    assert [row.question.id for row in answers.rows] == [f"q{n}" for n in range(5)]
+    assert scores.expected == 7 and scores.lost == 2 and scores.partial
+    assert any("PARTIAL: 5 of 7 questions, 2 cannot be asked" in warning for warning in heard.warnings)
+    assert {row.reason for row in run.quarantine} == set(answers.header.lost) and len(run.quarantine) == 2
+    assert set(json.loads((folder / "submission" / "upload.json").read_text())) == {f"q{n}" for n in range(5)}
+    assert "USER: <image x4>" in (folder / "card.md").read_text()
+
+
+def test_what_is_answered_is_not_asked_again_when_only_the_scoring_changes(
+    model: Path, asked: Path, demo: Path
+) -> None:
+    run, _ = run_it(recipe(asked, demo, [str(model)], limit=2), asked.parent)
+    path = run.path / "evaluation" / "tiny" / "file_toy" / "answers.jsonl"
+    lines = path.read_bytes().splitlines()
+    said = lines[1].replace(b'"text":"', b'"text":"kept ', 1)
+    path.write_bytes(b"\n".join([lines[0], said, *lines[2:]]) + b"\n")
+    _, heard = run_it(recipe(asked, demo, [str(model)]), asked.parent)
+    assert heard.done == ["evaluate"]
+    texts = [row.text or "" for row in read_answers(path).rows]
+    assert len(texts) == 5 and sum(text.startswith("kept") for text in texts) == 1
+    (step,) = plan(recipe(asked, demo, [str(model)]), run)
+    assert step.state == "complete"
+
+
+def test_answers_of_other_files_are_kept_beside_the_new_ones(model: Path, asked: Path, demo: Path) -> None:
+    run, _ = run_it(recipe(asked, demo, [str(model)]), asked.parent)
+    folder = run.path / "evaluation" / "tiny" / "file_toy"
+    before = (folder / "answers.jsonl").read_bytes()
+    asked.write_text(asked.read_text().replace("number 1?", "number one?"))
+    _, heard = run_it(recipe(asked, demo, [str(model)]), asked.parent)
+    assert (folder / "answers-1.jsonl").read_bytes() == before
+    assert any("kept as answers-1.jsonl" in warning for warning in heard.warnings)
+    assert read_answers(folder / "answers.jsonl").rows[1].question.prompt == "<image>\nWhat is number one?"
+
+
+def test_a_server_answers_and_what_it_refused_can_be_asked_again(asked: Path, demo: Path) -> None:
+    def number(body: dict[str, Any], digest: str, index: int) -> str:
+        return words_of(body["messages"][-1]).split("number ")[1].rstrip("?")
+
+    def made(url: str) -> Recipe:
+        return recipe(asked, demo, [{"model": "org/scripted", "endpoint": url}])
+
+    with ScriptedTeacher(says=number, models=("other",)) as server, pytest.raises(VlitError, match="scripted"):
+        run_it(made(server.url), asked.parent)
+    with ScriptedTeacher(says=number) as server:
+        run, _ = run_it(made(server.url), asked.parent)
+        assert len(server.log) == 5
+        run_it(made(server.url), asked.parent, again="evaluate")
+        assert len(server.log) == 5
+    scores = read_scores(run.path / "evaluation" / "scripted" / "file_toy" / "scores.json")
+    main = scores.main()
+    assert main is not None and main.value == 100.0 and scores.model == "org/scripted"
+
+
+def test_a_run_that_tunes_is_evaluated_on_what_it_held_out(tmp_path: Path, demo: Path) -> None:
+    clip(tmp_path / "clip")
+    llama(tmp_path / "llama", longest=512)
+    records = [
+        {
+            "id": f"r{n}",
+            "image": PHOTOS[n % 4],
+            "conversations": [
+                {"from": "human", "value": f"<image>\nNumber {n}?"},
+                {"from": "gpt", "value": "It."},
+            ],
+        }
+        for n in range(12)
+    ]
+    (tmp_path / "set.json").write_text(json.dumps(records))
+    tune = {
+        "model": {"architecture": "llava", "vision": "clip", "llm": "llama", "template": "vicuna"},
+        "data": {"path": "set.json", "images": str(demo / "images")},
+        "stages": [{"batch": 4, "steps": 2}],
+        "held_out": {"share": 0.3, "answers": 0},
+    }
+    text = json.dumps({"name": "t", "seed": 3, "tune": tune, "evaluate": {"benchmarks": {"held_out": None}}})
+    run, _ = run_it(parse_recipe(text, base=tmp_path), tmp_path)
+    folder = run.path / "evaluation" / "tuned" / "held_out"
+    scores, answers = read_scores(folder / "scores.json"), read_answers(folder / "answers.jsonl")
+    held = [row.id for row in run.table("examples") if row.split == "held_out"]
+    assert [row.question.id for row in answers.rows] == held and not scores.partial
+    assert scores.model == "run (tuned)" and {m.name for m in scores.metrics} == {"accuracy", "majority answer"}
+    majority = next(m for m in scores.metrics if m.name == "majority answer")
+    assert majority.value == 100.0  # all answers are the same
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"benchmarks": {"pop": {}}}, "no benchmark 'pop'"),
+        ({"benchmarks": {"file_toy": {"file": "x"}}}, "unknown key"),
+        ({"benchmarks": {"mine": {"benchmark": "file_toy", "path": "t", "protocol": "x"}}}, "no protocol 'x'"),
+        ({"models": ["a/tiny", "b/tiny"]}, "two models have the folder 'tiny'"),
+        ({"models": [{"endpoint": "http://localhost/v1"}]}, "name the model as the endpoint knows it"),
+        ({"benchmarks": {"llava_bench_wild": dict.fromkeys(JUDGED, "f")}},
+         "scored by a judge, and the recipe names none"),
+    ],
+)  # fmt: skip
+def test_a_recipe_that_cannot_be_is_refused_before_anything_starts(
+    asked: Path, demo: Path, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(VlitError, match=said):
+        recipe(asked, demo, **{"models": ["x"], **change})
+
+
+def test_files_and_models_that_are_missing_stop_it_before_the_first_stage(
+    model: Path, asked: Path, demo: Path
+) -> None:
+    with pytest.raises(VlitError, match=r"no file 'none\.json'"):
+        run_it(recipe(asked, demo, [str(model)], benchmarks={"file_toy": {"path": "none.json"}}), asked.parent)
+    with pytest.raises(VlitError, match="this run has tuned no model"):
+        run_it(recipe(asked, demo, [{}]), asked.parent)
