@@ -3,7 +3,7 @@
     VLIT_HARNESS=<folder> python -m benchmarks.adversarial [--write]
 
 The folder holds what the harnesses publish: ``lmms_eval`` (the unpacked wheel), and ``vlmevalkit`` with
-``matching_util.py`` and ``matching_util_2024.py`` (the file of today, and that of March 2024, by which the stored
+``matching_util.py`` and ``matching_util_2024.py`` (the file of today, and of March 2024, by which the stored
 scores were made). Without it the outputs kept in ``tests/golden/adversarial_letters.json`` are compared.
 ``--write`` puts what the functions gave into that file; what ours has to be is decided there by hand.
 """

@@ -61,12 +61,12 @@ def test_the_official_parquet_files_are_asked_in_the_official_form(tmp_path: Pat
     loaded = MMMU(MMMUConfig()).load(tmp_path)
     choice, phrase = loaded.questions
     assert choice.prompt == (
-        "<image> What is the total?\n\n(A) $6\n(B) $7\n(C) Eight dollars\n(D) a cat\n\n"
+        "<image> What is the total?\n(A) $6\n(B) $7\n(C) Eight dollars\n(D) a cat\n\n"
         "Answer with the option's letter from the given choices directly."
     )
     assert choice.groups == {"discipline": "Business", "subject": "Accounting"}
     assert phrase.prompt == (
-        "<image>\n<image>\nHow much?\n\nAnswer the question using a single word or phrase."
+        "<image>\n<image>\nHow much?\nAnswer the question using a single word or phrase."
     )  # photos that are named nowhere come first
     assert len(phrase.images) == 2 and phrase.references == ("$6,000", "6000") and not phrase.options
     assert Path(choice.images[0].uri).parent == tmp_path / "MMMU.images"
@@ -77,7 +77,7 @@ def test_photos_stand_where_they_are_named(tmp_path: Path) -> None:
     options = "['<image 2>', '<image 1>']"
     write(tmp_path, [record("validation_Art_1", options=options, image_2=png("blue"), answer="A")], "Art")
     (question,) = MMMU(MMMUConfig()).load(tmp_path).questions
-    assert question.prompt.startswith("<image> What is the total?\n\n(A) <image>\n(B) <image>\n\n")
+    assert question.prompt.startswith("<image> What is the total?\n(A) <image>\n(B) <image>\n\nAnswer")
     names = [Path(image.uri).name for image in question.images]
     assert names == ["validation_Art_1_1.png", "validation_Art_1_2.png", "validation_Art_1_1.png"]
 

@@ -67,7 +67,12 @@ def test_the_official_ranking_shows_no_options(folder: Path) -> None:
     seed = Seed(SeedConfig(protocol="ranking"))
     assert seed.ranks
     first, second = seed.load(folder).questions
-    assert first.prompt == "<image>\nQuestion: How many towels are in the image?\nAnswer:"
+    assert first.prompt == "<image>\nHow many towels are in the image?"
+    told = SeedConfig(protocol="ranking", ranking_prompt="Question: {question}\nAnswer:")
+    asked = Seed(told).load(folder).questions[0].prompt
+    assert asked == "<image>\nQuestion: How many towels are in the image?\nAnswer:"
+    with pytest.raises(ValueError, match="has to hold"):
+        SeedConfig(ranking_prompt="Answer:")
     rows = seed.scored(
         [
             Answered(question=first, losses=(1.0, 2.0, 3.0, 4.0)),

@@ -72,7 +72,9 @@ class MMMU(Benchmark[MMMUConfig]):
     number of two decimals. The total is over questions, as in the script. "accuracy, stated letter" is by our
     own strict rule.
 
-    Photos are shown where the question or an option names them; one that is named nowhere comes first.
+    Photos are shown where the question or an option names them; one that is named nowhere comes first. The
+    official run for LLaVA-1.5 shows the first photo alone, before the text, and answers questions with several
+    photos in their options at random: its published number is of that.
     """
 
     name = "mmmu"
@@ -209,10 +211,10 @@ class MMMU(Benchmark[MMMUConfig]):
 
 
 def prompt(question: str, options: Sequence[str]) -> str:
-    """The official forms for direct answers."""
+    """The official forms for direct answers. Quirk: an empty line stands before the one for a letter."""
     if not options:
-        return f"{question}\n\n{_PHRASE}"
-    return f"{question}\n\n{lettered(options, '({}) {}')}\n\n{LETTER}"
+        return f"{question}\n{_PHRASE}"
+    return f"{question}\n{lettered(options, '({}) {}')}\n\n{LETTER}"
 
 
 def official(text: str, options: Sequence[str]) -> Parsed:

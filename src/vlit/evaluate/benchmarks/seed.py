@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import pydantic
+
 from vlit.evaluate.benchmark import BenchmarkConfig, Loaded
 from vlit.evaluate.benchmarks.choice import LETTER, Choice, lettered
 from vlit.evaluate.parsing import letters
@@ -59,6 +61,14 @@ class SeedConfig(BenchmarkConfig):
 
     questions: str = "SEED-Bench.json"
     images: str = "SEED-Bench-image"
+    ranking_prompt: str = "{question}"  # InstructBLIP is officially asked "Question: {question}\nAnswer:"
+
+    @pydantic.field_validator("ranking_prompt")
+    @classmethod
+    def _has_the_question(cls, value: str) -> str:
+        if value.count("{question}") != 1:
+            raise ValueError("it has to hold {question} once")
+        return value
 
 
 class Seed(Choice[SeedConfig]):
@@ -66,9 +76,11 @@ class Seed(Choice[SeedConfig]):
 
     ``letter`` asks as LLaVA-1.5 does and reads the letter that is stated; "accuracy, exact letter" is LLaVA's
     own rule, for which "A." is wrong, and "accuracy, lone letter" the one behind public leaderboards.
-    ``ranking`` is the official protocol: the option of the lowest loss. Quirks: the official script stops with
-    a KeyError before it prints a number, so that accuracy is computed here as its text says; the total is over
-    questions, and no mean of dimensions.
+    ``ranking`` is the official protocol: the option of the lowest loss. Its official forms differ by model:
+    LLaVA reads the bare question in its chat template, and the mean loss of an option's tokens with the one
+    that ends it; InstructBLIP reads "Question: ... Answer:", and the sum. Quirks: the official script stops
+    with a KeyError before it prints a number, so that accuracy is computed here as its text says; the total is
+    over questions, and no mean of dimensions.
     """
 
     name = "seed"
@@ -126,12 +138,18 @@ class Seed(Choice[SeedConfig]):
             return None
         return Question(
             id=record.id,
-            prompt=prompt(record["question"], options, ranking=self.ranks),
+            prompt=self._prompt(record["question"], options),
             images=(photo,),
             options=options,
             references=(record["answer"],),
             groups={"dimension": names[number - 1]},
         )
+
+    def _prompt(self, question: str, options: Sequence[str]) -> str:
+        """LLaVA's prompt for letters; where options are ranked, none is shown."""
+        if self.ranks:
+            return "<image>\n" + self.config.ranking_prompt.replace("{question}", question)
+        return f"<image>\n{question}\n{lettered(options)}\n{LETTER}"
 
     def submission(self, rows: Sequence[Answered]) -> Mapping[str, bytes]:
         """The leaderboard's file: a line for each question with its id and letter, empty where none is."""
@@ -140,13 +158,6 @@ class Seed(Choice[SeedConfig]):
             for row in self.scored(rows)
         ]
         return {"seed_bench.jsonl": "".join(line + "\n" for line in lines).encode()}
-
-
-def prompt(question: str, options: Sequence[str], *, ranking: bool = False) -> str:
-    """LLaVA's prompt for letters; the official one for ranking shows no options."""
-    if ranking:
-        return f"<image>\nQuestion: {question}\nAnswer:"
-    return f"<image>\n{question}\n{lettered(options)}\n{LETTER}"
 
 
 def _version(records: Sequence[Record], second: bool) -> str:
