@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -269,3 +270,30 @@ def test_publishing_keeps_what_else_lies_there(tmp_path: Path) -> None:
     assert not (there / "model.safetensors").exists()  # of the earlier result
     assert (there / "base" / "model.safetensors").is_file()
     assert (there / "stages" / "instruct" / "result" / "adapter_model.safetensors").is_file()
+
+
+def test_a_publishing_that_was_killed_leaves_no_weights_of_an_earlier_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, place = tmp_path / "model", tmp_path / "model" / "stages" / "instruct" / "result"
+    model = tiny.llava(tmp_path)
+    write(model, place, config_of(tmp_path))
+    (there / "mine.txt").touch()
+
+    def killed(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(result.os, "link", lambda a, b: killed() if "token" in str(a) else shutil.copy2(a, b))
+        result.publish(place, there)
+    assert (there / "model.safetensors").exists() and not (there / "vlit.json").exists()
+    write(adapted(model, config_of(tmp_path, merge=False)), place, config_of(tmp_path, merge=False))
+    result.publish(place, there)
+    found = {path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()}
+    assert not (there / "model.safetensors").exists() and (there / "base" / "model.safetensors").exists()
+    notes = json.loads((there / "vlit.json").read_text())
+    assert {name for name in found if not name.startswith("stages")} == {
+        *notes["files"],
+        "vlit.json",
+        "mine.txt",
+    }

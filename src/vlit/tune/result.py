@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlit.data.store import unwritable
+from vlit.data.store import atomic, unwritable
 from vlit.tune import merge
 from vlit.tune.config import StageConfig, TuneConfig
 from vlit.tune.models.architecture import Architecture
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1  #: of ``vlit.json``; raised when a key changes its meaning
 NOTES = "vlit.json"
+_RECORD = ".publishing"  #: while a result is published: all files that it or the one before it may have left
 BASE = "base"  #: folder of the weights below adapters, where no checkpoint of the hub has them
 
 
@@ -106,14 +107,18 @@ def publish(result: Path, folder: Path) -> None:
     Raises:
         VlitError: When the folder cannot be written.
     """
-    notes = folder / NOTES
+    notes, record = folder / NOTES, folder / _RECORD
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        old = json.loads(notes.read_text(encoding="utf-8")).get("files", []) if notes.is_file() else []
+        new, old = _files(result), {*_listed(notes), *_listed(record)}
+        # Whoever goes on after a kill has to know what may lie here: weights of another result beside new ones
+        # would be loaded instead of them.
+        with atomic(record) as temporary:
+            temporary.write_text(json.dumps({"files": sorted(old.union(new))}), encoding="utf-8")
         notes.unlink(missing_ok=True)
-        for name in old:
+        for name in sorted(old.difference(new)):
             (folder / name).unlink(missing_ok=True)
-        for name in [*_files(result), NOTES]:
+        for name in [*new, NOTES]:
             there = folder / name
             there.parent.mkdir(parents=True, exist_ok=True)
             there.unlink(missing_ok=True)
@@ -121,9 +126,15 @@ def publish(result: Path, folder: Path) -> None:
                 os.link(result / name, there)
             except OSError:
                 shutil.copy2(result / name, there)
+        record.unlink()
     except OSError as error:
         notes.unlink(missing_ok=True)
         raise unwritable(error, folder) from error
+
+
+def _listed(path: Path) -> list[str]:
+    """Files that notes or a record name."""
+    return list(json.loads(path.read_text(encoding="utf-8")).get("files", [])) if path.is_file() else []
 
 
 def _write_whole(model: Architecture, folder: Path, weights: dict[str, torch.Tensor]) -> None:

@@ -32,7 +32,7 @@ _OF_BLIP = """processor = AutoProcessor.from_pretrained("FOLDER")
 text = processor.tokenizer.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)
 batch = processor(images=Image.open("photo.jpg").convert("RGB"), text=text, return_tensors="pt"{bare})
 {read}out = model.generate(**batch, max_new_tokens=64)"""
-_READ = """told = processor.qformer_tokenizer("What is this?", return_tensors="pt")  # it reads the question alone
+_READ = """told = processor.qformer_tokenizer("What is this?", return_tensors="pt")  # reads the question alone
 batch |= {"qformer_input_ids": told["input_ids"], "qformer_attention_mask": told["attention_mask"]}
 """
 _OF_FLAMINGO = """tokenizer = AutoTokenizer.from_pretrained("FOLDER")
