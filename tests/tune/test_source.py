@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +52,19 @@ def test_a_source_knows_lengths_labels_and_what_it_holds() -> None:
     assert source.digest() == Source.of(list(source)).digest()
     assert source.digest() != Source.of(list(source)[::-1]).digest()
     assert Source.of([]).images == 0
+
+
+def test_a_photo_or_an_instruction_that_was_corrected_makes_other_data() -> None:
+    one = example("a", [1, 9, 9, 4, 5], 2)
+    seen = {
+        Source.of([found]).digest()
+        for found in (
+            one,
+            replace(one, images=(Image(uri="b.jpg", width=4, height=3),)),
+            replace(one, images=(Image(uri="a.jpg", width=4, height=3, sha256="0a"),)),
+            replace(one, instruction="Where?"),
+        )
+    }
+    assert len(seen) == 4
+    moved = replace(one, images=(Image(uri="elsewhere/a.jpg", width=4, height=3, sha256="0a"),))
+    assert Source.of([moved]).digest() in seen  # the same bytes in another folder
