@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vlit.data.encoded import Encoded, Split
 from vlit.data.sample import Sample
@@ -96,20 +96,40 @@ def _in_parts(
         yield tuple(samples), tuple(lost)
 
 
-def held_out_share(config: TuneConfig, samples: int) -> float:
-    """The share of images that is held out, so that no more than ``held_out.most`` samples are."""
-    return min(config.held_out.share, config.held_out.most / max(samples, 1))
+class Shares(NamedTuple):
+    """Which images a stage may not train on, as shares of all."""
+
+    own: float  #: held out: measured and answered in this stage
+    later: float  #: held out in a later stage, which must not have been shown them here
 
 
-def split_of(sample: Sample, share: float, seed: int) -> Split:
-    """Whether a sample is held out. All samples of an image go the same way, in every stage."""
+def held_out_shares(config: TuneConfig, samples: Sequence[int]) -> list[Shares]:
+    """The shares of each stage, so that none holds out more than ``held_out.most`` samples.
+
+    Args:
+        config: Of the tuning.
+        samples: Of each stage.
+    """
+    own = [min(config.held_out.share, config.held_out.most / max(n, 1)) for n in samples]
+    return [Shares(share, max(own[place:])) for place, share in enumerate(own)]
+
+
+def split_of(sample: Sample, shares: Shares, seed: int) -> Split | None:
+    """Whether a sample is held out; ``None`` where its image is, in a later stage.
+
+    All samples that begin with the same image go the same way, and what a small share holds out a larger one
+    does too.
+    """
     first = sample.images[0] if sample.images else None
     key = sample.id if first is None else first.sha256 or first.uri
-    return "held_out" if draw(seed, "held out", key) < share * 2**64 else "train"
+    drawn = draw(seed, "held out", key)
+    if drawn < shares.own * 2**64:
+        return "held_out"
+    return None if drawn < shares.later * 2**64 else "train"
 
 
 def encode(
-    samples: Iterable[Sample], encoder: Encoder, stage: str, share: float, seed: int
+    samples: Iterable[Sample], encoder: Encoder, stage: str, shares: Shares, seed: int
 ) -> tuple[list[Encoded], list[Quarantined]]:
     """Rows of the examples, and of the samples that cannot be trained on.
 
@@ -117,13 +137,16 @@ def encode(
         samples: Of one piece.
         encoder: Of the stage's template.
         stage: Its name.
-        share: Of the images that is held out.
+        shares: Of the images that are held out.
         seed: Of the run.
     """
     rows: list[Encoded] = []
     lost: list[Quarantined] = []
     for sample in samples:
         try:
+            split = split_of(sample, shares, seed)
+            if split is None:
+                raise Refused("its image is held out in a later stage")
             found = encoder.examples(sample)
         except Refused as reason:
             row = Quarantined(
@@ -136,7 +159,6 @@ def encode(
             )
             lost.append(row)
             continue
-        split = split_of(sample, share, seed)
         rows += (to_row(example, stage, split, sample.task) for example in found)
     return rows, lost
 

@@ -13,7 +13,7 @@ from vlit.run.folder import RunFolder
 from vlit.run.inputs import content_line
 from vlit.run.progress import Progress
 from vlit.tune.config import StageConfig, TuneConfig
-from vlit.tune.encoding import Piece, data_of, encode, encoder_of, held_out_share, pieces, read_set
+from vlit.tune.encoding import Piece, Shares, data_of, encode, encoder_of, held_out_shares, pieces, read_set
 from vlit.tune.models.registry import ARCHITECTURES, names_in
 from vlit.tune.source import Source
 from vlit.weights.located import check_reachable, folder_lines
@@ -68,16 +68,16 @@ class TuneStage(stage.Stage[TuneConfig]):
         for own in self.config.stages:
             encoder_of(self.config, own, self.setting.base)
 
-    def prepare(self, run: RunFolder) -> list[float]:
-        """The share of images that is held out, for each stage."""
-        return [held_out_share(self.config, self._count(own, run)) for own in self.config.stages]
+    def prepare(self, run: RunFolder) -> list[Shares]:
+        """The shares of images that are held out, for each stage."""
+        return held_out_shares(self.config, [self._count(own, run) for own in self.config.stages])
 
     def shards(self, run: RunFolder) -> Iterator[stage.Shard]:
         """One for each part of the samples of each stage."""
         for piece in pieces(self.config, self.setting, run):
             yield stage.Shard(piece.key, piece)
 
-    def work(self, shard: stage.Shard, context: list[float]) -> stage.Output:
+    def work(self, shard: stage.Shard, context: list[Shares]) -> stage.Output:
         """Encode the samples of one part."""
         piece: Piece = shard.payload
         own = self.config.stages[piece.stage]
