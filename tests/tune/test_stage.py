@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from vlit.run.engine import execute
 from vlit.run.folder import RunFolder
 from vlit.run.progress import Progress
 from vlit.run.recipe import Recipe, parse_recipe
+from vlit.tune.leg import key_of
+from vlit.tune.source import Source
 
 PHOTOS = ("000000000790.jpg", "000000078499.jpg", "000000084284.jpg", "000000107438.jpg")
 
@@ -111,8 +114,57 @@ def test_what_is_tuned_is_not_tuned_again_and_nothing_is_lost(parts: Path, data:
     assert (kept / "result/model.safetensors").exists() and "kept as instruct-" in heard.warnings[0]
 
 
+def test_settings_that_are_back_find_what_was_tuned_with_them(parts: Path, data: Path, demo: Path) -> None:
+    run, heard = RunFolder(data.parent / "run"), Heard()
+    execute(recipe(parts, data, demo), run, workers=1)
+    weights = run.path / "model/stages/instruct/result/model.safetensors"
+    before = weights.read_bytes()
+    own = [stage.model_dump(mode="json") for stage in recipe(parts, data, demo).stages[0].config.stages]
+    own[1]["lr"] = 1e-3
+    execute(recipe(parts, data, demo, stages=own), run, workers=1)
+    assert weights.read_bytes() != before
+    execute(recipe(parts, data, demo), run, workers=1, progress=heard)
+    assert weights.read_bytes() == before and (run.path / "model/model.safetensors").read_bytes() == before
+    assert not any("label tokens" in line for line in heard.lines)
+    assert "is taken up again" in heard.warnings[-1]
+
+
+def test_weights_that_were_replaced_make_a_finished_stage_anew(parts: Path, data: Path, demo: Path) -> None:
+    run, heard = RunFolder(data.parent / "run"), Heard()
+    places = shutil.copytree(parts, data.parent / "parts")
+    execute(recipe(places, data, demo), run, workers=1)
+    llama(places / "llama", longest=512, seed=9)
+    execute(recipe(places, data, demo), run, workers=1, progress=heard)
+    assert len(heard.warnings) == 2 and "kept as align-" in heard.warnings[0]
+
+
+def test_adapters_that_a_stage_does_not_have_and_other_defaults_do_not_make_it_anew(
+    parts: Path, data: Path, demo: Path
+) -> None:
+    (first, second), (other, _) = (
+        _keys(recipe(parts, data, demo, **more)) for more in ({}, {"lora": {"rank": 4}, "save_every": 7})
+    )
+    assert first == other and first != second
+    assert _keys(recipe(parts, data, demo, precision="bf16"))[0] != first
+
+
+def _keys(made: Recipe) -> list[str]:
+    config = made.stages[0].config
+    source = Source.of([])
+    first = key_of(config, config.stages[0], source, "", 3)
+    return [first, key_of(config, config.stages[1], source, first, 3)]
+
+
+def test_the_card_shows_the_curves_of_all_stages(parts: Path, data: Path, demo: Path) -> None:
+    run = RunFolder(data.parent / "run")
+    execute(recipe(parts, data, demo), run, workers=1)
+    said = (run.path / "model/README.md").read_text()
+    assert "align, training loss" in said and "instruct, training loss" in said
+    assert "align, loss on held-out" in said and "instruct, loss on held-out" in said
+
+
 def test_without_a_file_there_has_to_be_a_selection(parts: Path, data: Path, demo: Path) -> None:
-    with pytest.raises(VlitError, match="reads the table .selected."):
+    with pytest.raises(VlitError, match=r"reads the table .selected."):
         recipe(parts, data, demo, data={"variant": "small"})
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,17 @@ import pyarrow.parquet as pq
 
 from vlit.data.seeds import draw
 from vlit.data.store import atomic
-from vlit.run.fingerprint import fingerprint
 from vlit.run.progress import Progress
 from vlit.run.stage import Setting
-from vlit.tune.config import ModelConfig, StageConfig, TuneConfig
+from vlit.tune.config import ModelConfig, TuneConfig
 from vlit.tune.encoding import encoder_of
-from vlit.tune.job import Job, finished
+from vlit.tune.job import Job
 from vlit.tune.launch import launch
+from vlit.tune.leg import Leg, beginning, key_of, make_room, mark
+from vlit.tune.metrics import Lines
 from vlit.tune.plan import count_steps
 from vlit.tune.result import open_result, publish
 from vlit.tune.source import Source
-from vlit.tune.task import FREE
 from vlit.tune.trial import tried, write_trials
 
 #: Samples of which the report shows the mask.
@@ -33,21 +32,6 @@ _SHOWN = 4
 _ANSWERS = "answers.jsonl"
 #: Generated at once on a CPU and on a GPU.
 _BATCH = {"cpu": 8, "cuda": 32}
-
-
-@dataclass(frozen=True)
-class Leg:
-    """One stage on its way: what it is, what it begins with, and by what it is known."""
-
-    own: StageConfig
-    job: Job
-    source: Source
-    key: str  #: equal for equal settings, data and beginnings: what is tuned already is not tuned again
-
-    @property
-    def done(self) -> bool:
-        """Whether its result is there, and is of this key."""
-        return finished(self.job) is not None and _key_in(self.job.folder) == self.key
 
 
 def carry_out(
@@ -60,8 +44,8 @@ def carry_out(
 ) -> None:
     """Tune stage after stage and show the last result in ``folder`` itself.
 
-    A stage that is finished is kept while its settings and examples stay the same; one that was begun with
-    others is put aside, never removed: it may have taken days.
+    A stage that is finished is kept while its settings, examples and beginning stay the same; one that was
+    begun with others is put aside, and taken up again when they are back.
 
     Args:
         config: Of the tuning.
@@ -75,6 +59,9 @@ def carry_out(
         VlitError: What stopped a stage; see ``job.work``.
     """
     legs = _legs(config, setting, folder, parts, tables)
+    for leg in legs:
+        if not leg.done:
+            make_room(leg, progress)
     total = sum(count_steps(len(leg.source), batch=leg.own.batch, epochs=leg.own.epochs, steps=leg.own.steps)
                 for leg in legs if not leg.done)  # fmt: skip
     if total:
@@ -82,9 +69,10 @@ def carry_out(
     for leg in legs:
         if not leg.done:
             _check_memory(leg, config, setting, progress)
-            _put_aside(leg, progress)
+            (leg.job.folder / _ANSWERS).unlink(missing_ok=True)
+            mark(leg.job.folder, leg.key)
             _write_masks(leg, config, setting)
-            launch(leg.job, _Teller(leg.own.name, progress))
+            launch(_with_curves(leg.job, legs), _Teller(leg.own.name, progress))
         if not (leg.job.folder / _ANSWERS).exists():
             _try_out(leg, config, setting, parts, progress)
     publish(legs[-1].job.result, folder)
@@ -94,11 +82,9 @@ def _legs(
     config: TuneConfig, setting: Setting, folder: Path, parts: Sequence[Path], tables: Mapping[str, Any]
 ) -> list[Leg]:
     found: list[Leg] = []
-    settings = config.model_dump(mode="json", exclude={*FREE, "stages", "model"})
+    before = beginning(config, setting)
     for own in config.stages:
         source = Source.read(parts, own.name, "train")
-        before: Any = found[-1].key if found else config.model.model_dump(mode="json")
-        stage = own.model_dump(mode="json", exclude={"data"})
         job = Job(
             config=config,
             stage=own.name,
@@ -112,9 +98,21 @@ def _legs(
                 "data": _origins(tables.get(own.name, ())),
             },
         )
-        key = fingerprint(stage, settings, before, setting.seed, source.digest())
-        found.append(Leg(own, job, source, key))
+        before = key_of(config, own, source, before, setting.seed)
+        found.append(Leg(own, job, source, before))
     return found
+
+
+def _with_curves(job: Job, legs: Sequence[Leg]) -> Job:
+    """The job with the curves of the stages before it, for the card of the model that went through all."""
+    curves: dict[str, dict[str, Any]] = {"loss": {}, "held_out": {}}
+    for leg in legs:
+        if leg.job.stage == job.stage:
+            break
+        rows = Lines(leg.job.folder / "metrics.jsonl").read()
+        for name, key in (("loss", "loss"), ("held_out", "held_out_loss")):
+            curves[name][leg.job.stage] = [(r["step"], r[key]) for r in rows if r.get(key) is not None]
+    return job.model_copy(update={"about": {**job.about, **curves}})
 
 
 class _Teller:
@@ -153,21 +151,6 @@ def _check_memory(leg: Leg, config: TuneConfig, setting: Setting, progress: Prog
     _, warning = check(model, leg.own, config, load, bf16=bf16, gpu=gpu, free=free)
     if warning:
         progress.warned(warning)
-
-
-def _put_aside(leg: Leg, progress: Progress) -> None:
-    folder = leg.job.folder
-    known = _key_in(folder)
-    if known is not None and known != leg.key:
-        aside = folder.with_name(f"{folder.name}-{known[:8]}")
-        number = 1
-        while aside.exists():
-            number += 1
-            aside = folder.with_name(f"{folder.name}-{known[:8]}-{number}")
-        folder.rename(aside)
-        progress.warned(f"{folder.name} was tuned with other settings or samples before: kept as {aside.name}")
-    (folder / _ANSWERS).unlink(missing_ok=True)
-    _write_key(folder, leg.key)
 
 
 def _write_masks(leg: Leg, config: TuneConfig, setting: Setting) -> None:
@@ -209,13 +192,3 @@ def _origins(parts: Sequence[Path]) -> dict[str, dict[str, int]]:
             values = pc.struct_field(pa.chunked_array(column), name).to_pylist()
             counts[key].update(value for value in values if value)
     return {key: dict(found.most_common()) for key, found in counts.items()}
-
-
-def _key_in(folder: Path) -> str | None:
-    path = folder / "key"
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
-
-
-def _write_key(folder: Path, key: str) -> None:
-    with atomic(folder / "key") as temporary:
-        temporary.write_text(key + "\n", encoding="utf-8")
