@@ -101,4 +101,4 @@ def _resampled(sums: F64, seed: int) -> Iterator[F64]:
     block = max(1, min(RESAMPLES, _HELD // n))
     for start in range(0, RESAMPLES, block):
         drawn = generator.integers(0, n, size=(min(block, RESAMPLES - start), n))
-        yield np.stack([sums[row].sum(axis=0) for row in drawn])
+        yield np.stack([np.bincount(row, minlength=n) @ sums for row in drawn])
