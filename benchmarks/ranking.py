@@ -28,7 +28,7 @@ import vlit
 from tests.teacher.tiny import byte_tokenizer
 from tests.tune.tiny import TEMPLATE
 from vlit.data.images import probe
-from vlit.evaluate import rank
+from vlit.evaluate import likelihood, rank
 from vlit.evaluate.question import Question
 from vlit.tune.chat.encode import Encoder
 from vlit.tune.chat.template import Template
@@ -49,13 +49,13 @@ def main(count: int = 24) -> None:
     for name, model, asked in models(count):
         encoder = Encoder(model, Template.of(model.tokenizer), max_length=2048)
         own = questions(asked)
-        ways = {"shared": rank._sharing, "apart": one_by_one}
+        ways = {"shared": likelihood.sharing, "apart": one_by_one}
         found: dict[str, dict[int, Any]] = {}
         least = {way: (float("inf"), float("inf")) for way in ways}
         for _ in range(RUNS):
             for way, sharing in ways.items():
                 begun = time.perf_counter(), time.process_time()
-                with mock.patch.multiple(rank, _sharing=sharing, _proved=unproved):
+                with mock.patch.multiple(likelihood, sharing=sharing, proved=unproved):
                     found[way] = dict(rank.losses(model, encoder, own, batch=BATCH))
                 spent = time.perf_counter() - begun[0], time.process_time() - begun[1]
                 least[way] = min(least[way][0], spent[0]), min(least[way][1], spent[1])
@@ -77,7 +77,7 @@ def main(count: int = 24) -> None:
 @contextmanager
 def one_by_one(model: Architecture, longest: int) -> Iterator[Any]:
     """No prompt is shared."""
-    yield rank._apart
+    yield likelihood.apart
 
 
 def unproved(model: Architecture, way: Any, ready: Any) -> Any:

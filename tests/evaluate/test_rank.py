@@ -13,9 +13,10 @@ from tests.tune import tiny, tiny_auto, tiny_blip2, tiny_flamingo
 from vlit.data.images import open_rgb
 from vlit.data.sample import Sample, Turn
 from vlit.data.scene import Image
-from vlit.evaluate import rank
+from vlit.evaluate import likelihood, rank
 from vlit.evaluate.question import Question
 from vlit.evaluate.rank import losses
+from vlit.tune import pocket as pocket_model
 from vlit.tune.attention import mask, set_attention
 from vlit.tune.chat.encode import Encoder
 from vlit.tune.chat.template import Template
@@ -24,20 +25,28 @@ from vlit.tune.example import IGNORE, Batch
 from vlit.tune.loss import summed
 from vlit.tune.models.architecture import Architecture
 from vlit.tune.models.auto import Auto
+from vlit.tune.models.registry import load_model
 
 torch = pytest.importorskip("torch")
 
+
+def pocket(folder: Path) -> Architecture:
+    """What comes with vlit: real weights, a real tokenizer, and a template of its own."""
+    return load_model(str(pocket_model.folder()))
+
+
 #: Each architecture, and the way that it shares the prompt.
 MODELS: dict[str, tuple[Callable[[Path], Architecture], str]] = {
-    "llava": (tiny.llava, "_together"),
-    "blip2 opt": (tiny_blip2.blip2, "_together"),
-    "instructblip llama": (tiny_blip2.instructblip, "_together"),
-    "flamingo": (tiny_flamingo.flamingo, "_together"),
-    "blip2 t5": (lambda folder: tiny_blip2.blip2(folder, "t5"), "_read_once"),
-    "llava_next": (lambda folder: Auto(*tiny_auto.built("llava_next")), "_cached"),
-    "idefics3": (lambda folder: Auto(*tiny_auto.built("idefics3")), "_cached"),
-    "gemma3": (lambda folder: Auto(*tiny_auto.built("gemma3")), "_cached"),
-    "qwen": (lambda folder: Auto(*tiny_auto.built("qwen")), "_cached"),
+    "llava": (tiny.llava, "together"),
+    "pocket": (pocket, "together"),
+    "blip2 opt": (tiny_blip2.blip2, "together"),
+    "instructblip llama": (tiny_blip2.instructblip, "together"),
+    "flamingo": (tiny_flamingo.flamingo, "together"),
+    "blip2 t5": (lambda folder: tiny_blip2.blip2(folder, "t5"), "read_once"),
+    "llava_next": (lambda folder: Auto(*tiny_auto.built("llava_next")), "cached"),
+    "idefics3": (lambda folder: Auto(*tiny_auto.built("idefics3")), "cached"),
+    "gemma3": (lambda folder: Auto(*tiny_auto.built("gemma3")), "cached"),
+    "qwen": (lambda folder: Auto(*tiny_auto.built("qwen")), "cached"),
 }
 
 
@@ -93,8 +102,8 @@ def test_every_architecture_gives_the_training_loss_of_each_option(
     make, way = MODELS[kind]
     model = make(tmp_path)
     used = []
-    shared = getattr(rank, way)
-    monkeypatch.setattr(rank, way, lambda *args: used.append(len(args[1])) or shared(*args))
+    shared = getattr(likelihood, way)
+    monkeypatch.setattr(likelihood, way, lambda *args: used.append(len(args[1])) or shared(*args))
     questions = mixed()
     found = dict(losses(model, encoder(model), questions, batch=3))
     assert sorted(found) == [0, 1, 2, 3]
@@ -181,6 +190,22 @@ def test_a_way_that_is_wrong_is_not_used(llava: Architecture, monkeypatch: pytes
         assert found[place] == pytest.approx(expected(llava, question), abs=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["llava", "blip2 t5", "gemma3"])
+def test_half_precision_is_near_and_shares_the_prompt(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, way = MODELS[kind]
+    model = make(tmp_path)
+    whole = dict(losses(model, encoder(model), mixed(), batch=4))
+    model.model.to(torch.bfloat16)
+    used = []
+    shared = getattr(likelihood, way)
+    monkeypatch.setattr(likelihood, way, lambda *args: used.append(args) or shared(*args))
+    found = dict(losses(model, encoder(model), mixed(), batch=4))
+    assert len(used) == 2
+    assert all(found[place] == pytest.approx(whole[place], rel=0.1) for place in whole)
+
+
 def test_a_window_is_kept_by_one_pass_for_each_option(llava: Architecture) -> None:
     config = llava.decoder.config
     config.sliding_window = 8
@@ -188,15 +213,15 @@ def test_a_window_is_kept_by_one_pass_for_each_option(llava: Architecture) -> No
         assert dict(losses(llava, encoder(llava), mixed(), batch=4))[1] == pytest.approx(
             expected(llava, mixed()[1]), abs=1e-5
         )
-        with rank._sharing(llava, 100) as way:
-            assert way is rank._apart
+        with likelihood.sharing(llava, 100) as way:
+            assert way is likelihood.apart
     finally:
         config.sliding_window = None
 
 
 def test_where_memory_runs_out_batches_are_halved(llava: Architecture, monkeypatch: pytest.MonkeyPatch) -> None:
     questions = mixed()
-    whole, sizes = rank._together, []
+    whole, sizes = likelihood.together, []
 
     def small(model: Architecture, chunk: Sequence[Any]) -> list[list[float]]:
         sizes.append(len(chunk))
@@ -205,7 +230,7 @@ def test_where_memory_runs_out_batches_are_halved(llava: Architecture, monkeypat
         return whole(model, chunk)
 
     right = dict(losses(llava, encoder(llava), questions, batch=4))
-    monkeypatch.setattr(rank, "_together", small)
+    monkeypatch.setattr(likelihood, "together", small)
     found = dict(losses(llava, encoder(llava), questions, batch=4))
     assert max(sizes) == 4 and close(found, right)
 
