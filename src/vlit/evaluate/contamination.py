@@ -9,8 +9,8 @@ Each question of a benchmark is held against all training samples:
 * *question*: at least 0.8 of the question's runs of eight words stand in one sample's instructions.
 
 Runs that more than three questions share are how a benchmark asks, not what, and are left out. A question of
-which fewer than three runs remain (ten words in a line) is everybody's: "What time does the clock say it is?" is
-asked of many clocks, and is held against the samples by its photo alone. Rotations ("#1") are one question.
+which fewer than three runs remain (ten words in a line) is everybody's: "What time does the clock say it is?"
+is asked of many clocks, and is held against the samples by its photo alone. Rotations ("#1") are one question.
 
 Limits: photos that were mirrored, or cut by more, are not recognised; plain pictures with few frequencies are
 not compared by look; paraphrases and translations are not seen. A question without findings is one in which
@@ -96,7 +96,7 @@ class Contamination:
         unseen = f", {self.unseen:,} photos could not be compared" if self.unseen else ""
         return (
             f"{len(self.found):,} of {self.questions:,} questions are in the {self.samples:,} training samples "
-            f"({which}). Compared: {looked}{unseen}; {self.short:,} questions are too short to be told by words."
+            f"({which}). Compared: {looked}{unseen}; {self.short:,} questions are too short for words."
         )
 
     def record(self) -> Mapping[str, Any]:

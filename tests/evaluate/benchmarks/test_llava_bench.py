@@ -126,7 +126,27 @@ def test_a_reply_without_scores_is_left_out_and_counted_not_averaged_as_minus_on
     assert (whole.n, whole.failures, whole.unasked) == (2, 1, 1)
     assert scored[1].value is None and scored[3].value is None
     detail = [m for m in bench().aggregate(scored) if m.group == "category: detail"]
-    assert [(m.value, m.n, m.failures) for m in detail] == [(None, 0, 1)] * 3
+    assert [(m.value, m.n, m.failures) for m in detail[:3]] == [(None, 0, 1)] * 3
+    assert detail[3].value == 100.0  # official: -1 for both
+
+
+def test_official_quirk_failures_are_averaged_as_minus_one_beside_our_number(folder: Path) -> None:
+    rows = answered(bench().load(folder).questions, "w", "x", "y", "z")
+    replies = {"0": "8 6", "1": "Both are good.", "2": "Why.\nAssistant 1: 8\nAssistant 2: 6", "3": "85 90"}
+    scored = bench().scored_by(
+        rows, judged(rows, {id: {REFERENCE_FIRST: text} for id, text in replies.items()})
+    )
+    assert [one.parsed.rule for one in scored] == [
+        "first line",
+        "judge: no two scores; official parser: -1 -1",
+        "named; official parser: -1 -1",
+        "judge: no two scores; official parser: 85 90",
+    ]
+    found = table(bench().aggregate(scored))
+    assert found["relative score", ""] == 75.0
+    assert found["relative score, official parser", ""] == pytest.approx(
+        100 * (6 - 1 - 1 + 90) / (8 - 1 - 1 + 85)
+    )
 
 
 def test_all_replies_unreadable_give_no_score(folder: Path) -> None:

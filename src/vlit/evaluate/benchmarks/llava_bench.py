@@ -11,7 +11,9 @@ Official: the reference answer is Assistant 1, the judge gpt-4-0314 at temperatu
 judged once. Kept: that order, the temperature, the scale. Different, and told in the card:
 
 * the prompt is our own, and asks for the same: helpfulness, relevance, accuracy, level of detail; 1 to 10;
-* scores that cannot be read are left out and counted; the official summary averages them as -1 and -1;
+* scores that cannot be read are left out and counted. The official parser reads the first line alone, nothing
+  is sent back, and the summary averages failures as -1 and -1, so that nothing but failures make 100.0:
+  "relative score, official parser" is that number, for the official order and one round;
 * answers belong together by the question's id; the official script pairs the lines of three files;
 * context is found by the image's name with or without ``COCO_val2014_`` before it.
 
@@ -36,7 +38,7 @@ from vlit.data.seeds import rng
 from vlit.evaluate.benchmark import Loaded
 from vlit.evaluate.judge import Ask, JudgedBenchmark, JudgedConfig, JudgePrompt, Said
 from vlit.evaluate.metric import F64, Metric, by_group, metric, ratio
-from vlit.evaluate.parsing.judged import numbers, score_pair
+from vlit.evaluate.parsing.judged import numbers, official_score_pair, score_pair
 from vlit.evaluate.parsing.reading import Needs, Reading, Record
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
 
@@ -65,6 +67,7 @@ PROMPT = JudgePrompt(
     ),
 )
 
+OFFICIAL = "official parser"
 _OBJECT = {"category", "bbox"}
 _SILENT = "(This assistant gave no answer.)"
 _BOXES = "\n\nObjects as [left, top, right, bottom], in shares of width and height:\n"
@@ -147,23 +150,25 @@ class _LlavaBench(JudgedBenchmark[LlavaBenchConfig]):
     def verdict(self, row: Answered, said: Sequence[tuple[Said, Parsed]]) -> Scored:
         """The scores of all comparisons, reference before model; one that failed leaves the question out."""
         found = []
+        official = self._official(said)
         for one, parsed in said:
             if parsed.value is None:
-                return Scored(row, parsed, None)
+                return Scored(row, replace(parsed, rule=parsed.rule + official), None)
             first, second = numbers(parsed.value)
             reference, own = (first, second) if one.ask == REFERENCE_FIRST else (second, first)
             found.append(f"{reference:g} {own:g}")
-        whole = Parsed("; ".join(found), ", ".join(dict.fromkeys(parsed.rule for _, parsed in said)))
+        rules = ", ".join(dict.fromkeys(parsed.rule for _, parsed in said))
+        whole = Parsed("; ".join(found), rules + official)
         return Scored(row, whole, self.score(row.question, whole))
 
     def aggregate(self, rows: Sequence[Scored]) -> list[Metric]:
         """All, then each category: relative score and its two means; with both orders, how they disagree."""
-        metrics = []
+        found: list[Metric] = []
         groups = by_group(rows, "category", self.categories)
         for group, own in {"": list(rows), **{f"category: {name}": of for name, of in groups.items()}}.items():
             judged = [row for row in own if row.value is not None]
             means = [_means(row.parsed) for row in judged]
-            metrics += [
+            metrics = [
                 metric("relative score", judged, means, relative, group=group),
                 metric("model", judged, ((m, 1) for _, m in means), mean, group=group, scale=10),
                 metric("reference", judged, ((r, 1) for r, _ in means), mean, group=group, scale=10),
@@ -173,9 +178,28 @@ class _LlavaBench(JudgedBenchmark[LlavaBenchConfig]):
                 metrics.append(metric("order disagreement", judged, flips, ratio, group=group, scale=0))
             failures = sum(row.value is None and not row.answered.problem for row in own)
             unasked = sum(bool(row.answered.problem) for row in own)
-            count = 4 if self.protocol == "both-orders" else 3
-            metrics[-count:] = [replace(m, failures=failures, unasked=unasked) for m in metrics[-count:]]
-        return metrics
+            if self._is_official:
+                pairs_there = [pair for row in own if (pair := _official_pair(row)) is not None]
+                rows_there = [row for row in own if _official_pair(row) is not None]
+                metrics.append(
+                    metric(f"relative score, {OFFICIAL}", rows_there, pairs_there, relative, group=group)
+                )
+            found += [replace(m, failures=failures, unasked=unasked) for m in metrics]
+        return found
+
+    @property
+    def _is_official(self) -> bool:
+        """Whether the judge is asked as by the official script."""
+        return self.protocol == "reference-first" and self.config.rounds == 1
+
+    def _official(self, said: Sequence[tuple[Said, Parsed]]) -> str:
+        """What the official parser makes of the first reply where it is not the same; else nothing."""
+        one, parsed = said[0]
+        text = one.first or one.text
+        if not self._is_official or text is None:
+            return ""
+        official = official_score_pair(text).value or "-1 -1"
+        return "" if official == parsed.value else f"; {OFFICIAL}: {official}"
 
     def _orders(self, question: Question) -> tuple[str, ...]:
         if self.protocol == "both-orders":
@@ -238,6 +262,15 @@ def pairs(parsed: Parsed) -> list[tuple[float, float]]:
     """Scores of reference and model, one pair for each comparison."""
     found = (numbers(part) for part in (parsed.value or "").split(";") if part.strip())
     return [(first, second) for first, second in found]
+
+
+def _official_pair(row: Scored) -> tuple[float, float] | None:
+    """Scores of reference and model by the official parser, -1 for both where it has none."""
+    told = row.parsed.rule.rpartition(f"; {OFFICIAL}: ")
+    if told[1]:
+        first, second = numbers(told[2])
+        return first, second
+    return None if row.value is None else _means(row.parsed)
 
 
 def relative(sums: F64) -> F64:
