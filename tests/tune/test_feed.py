@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import pytest
@@ -13,6 +14,7 @@ from tests.tune import tiny
 from tests.tune.photos import example, examples, photos
 from vlit.data.images import probe
 from vlit.tune.feed import AHEAD, Feed, Ready
+from vlit.tune.models.llava import Llava
 from vlit.tune.source import Source
 
 torch = pytest.importorskip("torch")
@@ -92,6 +94,45 @@ def replace_uri(path: Path) -> object:
     import msgspec
 
     return msgspec.structs.replace(photos()[0], uri=str(path))
+
+
+class Choosy(Llava):
+    """Refuses very wide photos, as processors that resize by area do, and breaks at very high ones."""
+
+    def pixels(self, pictures: Any) -> Any:
+        for picture in pictures:
+            if picture.width > 20 * picture.height:
+                raise ValueError("aspect ratio must be smaller than 20")
+            if picture.height > 20 * picture.width:
+                raise TypeError("a mistake")
+        return super().pixels(pictures)
+
+
+def choosy(folder: Path, size: tuple[int, int]) -> tuple[Source, Choosy]:
+    made = tiny.llava(folder)
+    PIL.Image.new("RGB", size).save(folder / "photo.png")
+    own = examples(made, 10)
+    own[1] = example(made, 1, images=[probe(str(folder / "photo.png"))])
+    return Source.of(own), Choosy(made.model, made.tokenizer, made.processor)
+
+
+@pytest.mark.parametrize("readers", [0, 2])
+def test_a_photo_that_the_processor_refuses_is_left_out(readers: int, tmp_path: Path) -> None:
+    source, model = choosy(tmp_path, (300, 2))
+    found = list(Feed(PLAN, source, model, readers=readers))
+    assert [s.reason for r in found for s in r.skipped] == [
+        "the image processor refuses it: aspect ratio must be smaller than 20"
+    ]
+
+
+@pytest.mark.parametrize("readers", [0, 2])
+def test_any_other_error_reaches_the_loop_and_ends_the_threads(readers: int, tmp_path: Path) -> None:
+    source, model = choosy(tmp_path, (2, 300))
+    before = threading.active_count()
+    with pytest.raises(TypeError, match="a mistake") as error:
+        list(Feed(PLAN, source, model, readers=readers))
+    assert "photo.png" in error.value.__notes__[0]
+    assert threading.active_count() == before
 
 
 def test_a_photo_that_was_replaced_by_one_of_another_size_is_left_out(tmp_path: Path) -> None:

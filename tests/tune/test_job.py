@@ -9,10 +9,11 @@ import pytest
 
 from tests.tune.jobs import job
 from vlit.data.errors import VlitError
-from vlit.tune.config import ModelConfig
+from vlit.tune.config import ModelConfig, TuneConfig
 from vlit.tune.job import Job, finished
 from vlit.tune.launch import _news, _raise_error, launch
 from vlit.tune.models.registry import load_model
+from vlit.tune.team import _refuse_fewer_gpus
 
 torch = pytest.importorskip("torch")
 
@@ -63,10 +64,6 @@ def test_new_lines_are_read_once_and_half_ones_later(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write('ep": 2}\n')
     assert next(news) == [{"step": 2}]
-    other = tmp_path / "other"
-    other.write_text('{"step": 7}\n')
-    other.replace(path)  # as a resumed run does
-    assert next(news) == [{"step": 7}]
 
 
 def test_a_worker_that_ends_without_a_word_is_named_by_its_error(tmp_path: Path) -> None:
@@ -76,3 +73,38 @@ def test_a_worker_that_ends_without_a_word_is_named_by_its_error(tmp_path: Path)
         _raise_error(tmp_path, 1, log)
     assert error.value.where == str(log)
     _raise_error(tmp_path, 0, log)
+
+
+#: As torchrun writes it: both fail, the second since it waits for the first.
+LOG = """[rank0]: Traceback (most recent call last):
+[rank0]: RuntimeError: [gloo/pair.cc:537] Connection reset by peer
+[rank1]: Traceback (most recent call last):
+[rank1]: KeyError: 'x'
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+Failures:
+[1]:
+  rank      : 0 (local_rank: 0)
+  exitcode  : 1 (pid: 11251)
+Root Cause (first observed failure):
+[0]:
+  time      : 2026-11-21_07:59:15
+  rank      : 1 (local_rank: 1)
+  exitcode  : {code} (pid: 11252)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(1, "a process of tuning ended with 1: KeyError: 'x'"), (-9, "was killed.*memory"), (-11, "by SIGSEGV")],
+)
+def test_of_several_that_fail_the_first_is_named(code: int, said: str, tmp_path: Path) -> None:
+    log = tmp_path / "workers.log"
+    log.write_text(LOG.format(code=code))
+    with pytest.raises(VlitError, match=said):
+        _raise_error(tmp_path, 1, log)
+
+
+def test_each_process_needs_a_gpu() -> None:
+    found = torch.cuda.device_count()
+    with pytest.raises(VlitError, match=f"{found + 1} processes need a GPU each, and there are {found}"):
+        _refuse_fewer_gpus(torch.device("cuda"), TuneConfig(processes=found + 1))

@@ -89,6 +89,15 @@ def test_lines_of_a_run_that_was_killed_before_its_first_checkpoint_are_dropped(
     assert told == [json.loads(line) for line in (tmp_path / "stage/metrics.jsonl").read_text().splitlines()]
 
 
+def test_what_a_power_cut_left_behind_the_last_checkpoint_is_no_line(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n{"step": 2}\n\x00\x00\x00\n{"step": 3}\n')
+    lines = Lines(tmp_path / "metrics.jsonl")
+    assert lines.read() == [{"step": 1}, {"step": 2}]
+    lines.cut(1)
+    lines.append({"step": 2})
+    assert lines.read() == [{"step": 1}, {"step": 2}]
+
+
 def test_the_same_again_gives_the_same_weights(tmp_path: Path) -> None:
     found = [weights(run(tmp_path / name, readers=readers)[2]) for name, readers in (("a", 0), ("b", 3))]
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])

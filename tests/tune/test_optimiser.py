@@ -18,6 +18,7 @@ def test_warmup_rises_in_a_line_and_is_a_share_or_a_number_of_steps() -> None:
     assert [scheduled(number, step, 10) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
     assert warmup_steps(StageConfig(warmup=50), 10) == 9  # never all of them
     assert warmup_steps(StageConfig(warmup=0), 10) == 0
+    assert warmup_steps(StageConfig(warmup=0.07), 100) == 7  # 0.07 * 100 is a little above 7
 
 
 def test_schedules_by_hand() -> None:

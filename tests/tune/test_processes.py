@@ -156,6 +156,9 @@ def test_sharded_processes_that_were_interrupted_end_with_the_same_bits(tmp_path
     with pytest.raises(KeyboardInterrupt):
         launch(broken, interrupt)
     if not (broken.folder / "outcome.json").exists():  # else it was too quick to be interrupted
-        assert launch(broken).resumed_at >= 4
+        told: list[Any] = []
+        resumed_at = launch(broken, told.append).resumed_at
+        assert resumed_at >= 4
+        assert [row["step"] for row in told if "samples" in row] == list(range(resumed_at + 1, 19))
     found, wanted = weights(broken), weights(peace)
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)

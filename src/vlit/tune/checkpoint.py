@@ -77,7 +77,7 @@ class Checkpoints:
             cursor = orjson.loads((last / "cursor.json").read_bytes())
             self._refuse_other(cursor["identity"], last)
             _restore(last / "state.safetensors", groups, optimiser)
-            _restore_random(last / f"random-{self._team.place}.safetensors")
+            _restore_random(last / f"random-{self._team.place}.safetensors", self._team.device)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise VlitError(
                 f"the checkpoint cannot be read: {error}",
@@ -89,7 +89,7 @@ class Checkpoints:
     def _write(self, part: Path, step: int, tensors: dict[str, torch.Tensor]) -> None:
         from safetensors.torch import save_file
 
-        save_file(_random_states(), part / f"random-{self._team.place}.safetensors")
+        save_file(_random_states(self._team.device), part / f"random-{self._team.place}.safetensors")
         if self._team.first:
             save_file(tensors, part / "state.safetensors")
             cursor = {"step": step, "identity": self._identity}
@@ -202,12 +202,14 @@ def _fill(tensor: torch.Tensor, value: torch.Tensor) -> None:
     """Copy a whole tensor to one that may be sharded."""
     from torch.distributed.tensor import DTensor, distribute_tensor
 
+    if tensor.shape != value.shape:  # copy_() would spread it
+        raise ValueError(f"a weight has shape {tuple(tensor.shape)} and had {tuple(value.shape)}")
     if isinstance(tensor, DTensor):
         value = distribute_tensor(value.to(tensor.device), tensor.device_mesh, tensor.placements)
     tensor.copy_(value)
 
 
-def _random_states() -> dict[str, torch.Tensor]:
+def _random_states(device: torch.device) -> dict[str, torch.Tensor]:
     import torch
 
     version, numbers, gauss = random.getstate()
@@ -220,12 +222,12 @@ def _random_states() -> dict[str, torch.Tensor]:
         "numpy_gauss": torch.tensor([place, has_gauss, cached], dtype=torch.float64),
         "torch": torch.get_rng_state(),
     }
-    if torch.cuda.is_available():
-        found["cuda"] = torch.cuda.get_rng_state()
+    if device.type != "cpu":
+        found["device"] = torch.get_device_module(device).get_rng_state()
     return found
 
 
-def _restore_random(path: Path) -> None:
+def _restore_random(path: Path, device: torch.device) -> None:
     import torch
     from safetensors.torch import load_file
 
@@ -237,8 +239,8 @@ def _restore_random(path: Path) -> None:
         ("MT19937", found["numpy"].numpy().astype(np.uint32), int(place), int(has_gauss), cached)
     )
     torch.set_rng_state(found["torch"])
-    if "cuda" in found and torch.cuda.is_available():
-        torch.cuda.set_rng_state(found["cuda"])
+    if device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(found["device"])
 
 
 def _flat(value: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -127,7 +127,13 @@ class Feed:
         if picture.size != (image.width, image.height):
             was = f"{image.width}x{image.height}"
             return ImageProblem(f"is {picture.width}x{picture.height} now and was {was} when it was encoded")
-        return self._model.pixels([picture])
+        try:
+            return self._model.pixels([picture])
+        except ValueError as error:  # how image processors refuse a shape
+            return ImageProblem(f"the image processor refuses it: {error}")
+        except Exception as error:
+            error.add_note(f"at the photo {image.uri}")
+            raise
 
 
 def _pinned(batch: Batch) -> Batch:

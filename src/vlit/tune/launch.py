@@ -18,7 +18,7 @@ import orjson
 from vlit.data.errors import VlitError
 from vlit.tune.job import Job, finished, work
 from vlit.tune.metrics import Tell
-from vlit.tune.worker import ERROR, PARENT
+from vlit.tune.worker import ERROR, NEWS, PARENT
 
 if TYPE_CHECKING:
     from vlit.tune.loop import Outcome
@@ -40,7 +40,8 @@ def launch(job: Job, tell: Tell = lambda row: None) -> Outcome:
     path = job.write()
     if job.config.processes == 1:
         return work(job, tell)
-    (job.folder / ERROR).unlink(missing_ok=True)
+    for name in (ERROR, NEWS):
+        (job.folder / name).unlink(missing_ok=True)
     log = job.folder / "workers.log"
     with log.open("wb") as file:
         agent = subprocess.Popen(
@@ -51,7 +52,7 @@ def launch(job: Job, tell: Tell = lambda row: None) -> Outcome:
             env={**os.environ, PARENT: str(os.getpid())},
             start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others in order
         )
-    news = _news(job.folder / "metrics.jsonl")
+    news = _news(job.folder / NEWS)
     try:
         while agent.poll() is None:
             time.sleep(_LOOK)
@@ -61,6 +62,7 @@ def launch(job: Job, tell: Tell = lambda row: None) -> Outcome:
         _end(agent)
     for row in next(news):
         tell(row)
+    (job.folder / NEWS).unlink(missing_ok=True)
     _raise_error(job.folder, agent.returncode, log)
     outcome = finished(job)
     assert outcome is not None  # written before the first process ends well
@@ -78,13 +80,11 @@ def _command(processes: int, path: Path) -> list[str]:
 
 
 def _news(path: Path) -> Iterator[list[Mapping[str, Any]]]:
-    """At each turn the whole lines that a file has got since the last; one that was replaced is read anew."""
-    known, place = -1, 0
+    """At each turn the whole lines that a file has got since the last."""
+    place = 0
     while True:
         rows: list[Mapping[str, Any]] = []
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-            if os.fstat(file.fileno()).st_ino != known:
-                known, place = os.fstat(file.fileno()).st_ino, 0
             file.seek(place)
             while (line := file.readline()).endswith(b"\n"):
                 place += len(line)
@@ -109,10 +109,21 @@ def _raise_error(folder: Path, code: int, log: Path) -> None:
         error = orjson.loads(told.read_bytes())
         raise VlitError(error["what"], where=error["where"], todo=error["todo"])
     if code != 0:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        raised = [line for line in lines if re.match(r"[\w.]+Error\b", line)]
         raise VlitError(
-            f"a process of tuning ended with {code}{f': {raised[0].strip()}' if raised else ''}",
+            f"a process of tuning {_end_of_first(log.read_text(encoding='utf-8', errors='replace'), code)}",
             where=str(log),
             todo="this file holds what the processes wrote; run again to go on from the last checkpoint",
         )
+
+
+def _end_of_first(log: str, code: int) -> str:
+    """What ended the process that failed first: others fail after it, since they wait for it."""
+    written, _, summary = log.partition("ChildFailedError")
+    root = re.search(r"\brank +: (\d+).*\n *exitcode +: (-?\d+)", summary.rpartition("Root Cause")[2])
+    number, code = (root[1], int(root[2])) if root else (r"\d+", code)
+    if code == -signal.SIGKILL:
+        return "was killed: the system does this when main memory runs out; lower tune.readers or tune.row"
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    raised = re.findall(rf"^(?:\[rank{number}\]: )?([\w.]+Error\b.*)$", written, re.MULTILINE)
+    return f"ended with {code}" + (f": {raised[-1].strip()}" if raised else "")

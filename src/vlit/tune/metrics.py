@@ -45,11 +45,17 @@ class Lines:
             raise unwritable(error, self.path) from error
 
     def read(self) -> list[dict[str, Any]]:
-        """All lines; one that a killed process left half written is none."""
-        if not self.path.exists():
-            return []
-        whole = [line for line in self.path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-        return [orjson.loads(line) for line in whole]
+        """All lines up to one that a killed process left half written, or a power cut as something else.
+
+        Lines up to the last checkpoint are whole: they are on the disk before it is.
+        """
+        found: list[dict[str, Any]] = []
+        for line in self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else ():
+            try:
+                found.append(orjson.loads(line))
+            except orjson.JSONDecodeError:
+                break
+        return found
 
     def cut(self, step: int) -> None:
         """Drop what was written after a step."""

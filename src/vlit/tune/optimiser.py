@@ -68,5 +68,5 @@ def scheduled(stage: StageConfig, step: int, steps: int) -> float:
 
 def warmup_steps(stage: StageConfig, steps: int) -> int:
     """Steps in which the rate rises: fewer than all of them."""
-    wanted = round(stage.warmup) if stage.warmup >= 1 else math.ceil(stage.warmup * steps)
+    wanted = round(stage.warmup) if stage.warmup >= 1 else math.ceil(round(stage.warmup * steps, 6))
     return min(wanted, steps - 1)

@@ -32,6 +32,7 @@ class Team:
         from accelerate.state import AcceleratorState
 
         device = pick_device(config.device)
+        _refuse_fewer_gpus(device, config)
         if device.index is not None and config.processes == 1:
             torch.cuda.set_device(device)
         self.bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
@@ -104,12 +105,14 @@ class Team:
         if self.processes == 1 or self.sharded:
             return
         message: list[torch.Tensor] = []
+        length = 0
         for parameter in parameters:
             assert parameter.grad is not None  # the step fills what had none with zeros
             message.append(parameter.grad)
-            if sum(gradient.numel() for gradient in message) >= _MESSAGE:
+            length += parameter.grad.numel()
+            if length >= _MESSAGE:
                 _add(message)
-                message = []
+                message, length = [], 0
         if message:
             _add(message)
 
@@ -129,6 +132,17 @@ class Team:
         for block in blocks:
             fully_shard(block, mesh=mesh)
         fully_shard(module, mesh=mesh)
+
+
+def _refuse_fewer_gpus(device: torch.device, config: TuneConfig) -> None:
+    import torch
+
+    if device.type == "cuda" and torch.cuda.device_count() < config.processes:
+        raise VlitError(
+            f"{config.processes} processes need a GPU each, and there are {torch.cuda.device_count()}",
+            where="tune.processes",
+            todo="lower it, or set `device: cpu`",
+        )
 
 
 def _add(message: list[torch.Tensor]) -> None:

@@ -13,6 +13,7 @@ import orjson
 
 from vlit.data.errors import VlitError
 from vlit.tune.job import Job, work
+from vlit.tune.metrics import Lines
 
 #: Name of the environment variable that holds the process that waits for the workers.
 PARENT = "VLIT_TUNE_PARENT"
@@ -20,13 +21,17 @@ PARENT = "VLIT_TUNE_PARENT"
 #: Where a worker leaves what the user has to know, beside the job.
 ERROR = "error.json"
 
+#: Where the first worker leaves each line of metrics for the process that waits. Not metrics.jsonl itself, that
+#: begins with what earlier runs wrote.
+NEWS = "news.jsonl"
+
 
 def main(path: Path) -> int:
     """Carry out a job as one of its processes; 0 when it is done."""
     _end_with(int(os.environ.get(PARENT, "0")))
     job = Job.read(path)
     try:
-        work(job)
+        work(job, Lines(job.folder / NEWS).append)
     except VlitError as error:
         told = {"what": error.what, "where": error.where, "todo": error.todo}
         with contextlib.suppress(FileExistsError), (job.folder / ERROR).open("xb") as file:
@@ -62,7 +67,11 @@ def _lives(process: int) -> bool:
 
 
 if __name__ == "__main__":
-    code = main(Path(sys.argv[1]))
+    try:
+        code = main(Path(sys.argv[1]))
+    except BaseException:
+        sys.excepthook(*sys.exc_info())  # torch's: says which process it was
+        code = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # all is written; threads of the communication may abort an orderly end
+    os._exit(code)  # all is written; an orderly end would wait for threads, and those of gloo may abort it
