@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image as PILImage
 
 from vlit.data.errors import VlitError
@@ -48,6 +51,8 @@ def test_a_packed_file_gives_the_same_records(reading: Reading) -> None:
         (b'[{"a": 1}]', "has no 'questions'"),
         (b'{"questions": 3}', "records are expected"),
         (b'{"questions": [', "no JSON"),
+        (b"[" * 200_000, "nested too deep"),
+        (b"[" + b"9" * 5_000 + b"]", "no JSON"),
         (b"\xff\xfe\x00", "no UTF-8"),
         (b"\x1f\x8b\x08broken", "cannot be read"),
     ],
@@ -116,6 +121,39 @@ def test_a_table_leaves_empty_cells_out_and_loses_ragged_rows(reading: Reading) 
     assert [row.reason for row in reading.lost] == ["2 cells, and 3 columns in the first line"]
     with pytest.raises(VlitError, match="no column 'answer'"):
         reading.table("q.tsv", columns=["answer"])
+
+
+def test_a_half_character_is_written_out(reading: Reading) -> None:
+    (reading.base / "q.json").write_text('[{"a": "\\ud83d", "b": "\\ud83d\\ude00", "c": ["\\uDC00"]}]')
+    (record,) = reading.records("q.json")
+    assert dict(record.values) == {"a": "\\ud83d", "b": "\U0001f600", "c": ["\\udc00"]}
+
+
+def test_an_empty_table_has_no_columns(reading: Reading) -> None:
+    (reading.base / "q.tsv").write_text("")
+    with pytest.raises(VlitError, match="no column 'index'"):
+        reading.table("q.tsv", columns=["index"])
+    (reading.base / "q.tsv").write_bytes(b"index\n\x00\r\r1\n")
+    reading.table("q.tsv")
+
+
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(_ANY)
+def test_any_json_gives_records_losses_or_an_error_that_teaches(value: object) -> None:
+    with TemporaryDirectory() as folder:
+        reading = Reading("seed", Path(folder))
+        (reading.base / "q.json").write_text(json.dumps(value))
+        try:
+            usable = list(reading.usable(reading.records("q.json"), "id", {"question": str}))
+        except VlitError as error:
+            assert error.todo
+        else:
+            assert isinstance(value, (list, dict)) and len(usable) + len(reading.lost) >= len(value)
 
 
 def test_photos_are_found_by_name_path_or_without_suffix(reading: Reading) -> None:

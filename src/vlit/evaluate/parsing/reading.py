@@ -8,13 +8,11 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from vlit.data.images import ImageProblem, probe
 from vlit.data.scene import Image
 from vlit.data.score import Quarantined, commonest, shown
 from vlit.evaluate.benchmark import Loaded
+from vlit.evaluate.parsing.json_text import value_of
 from vlit.evaluate.question import Question
 from vlit.run.fingerprint import file_digest
 from vlit.run.inputs import files_below
@@ -122,18 +121,11 @@ class Reading:
             VlitError: When it is no JSON.
         """
         twice: list[str] = []
-
-        def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-            made = dict(found)
-            if len(made) != len(found):
-                names = [name for name, _ in found]
-                twice.extend(sorted({name for name in names if names.count(name) > 1}))
-            return made
-
         try:
-            value = json.loads(self.text(path), object_pairs_hook=pairs)
-        except JSONDecodeError as error:
-            raise self._no_json(path, error) from error
+            value = value_of(self.text(path), twice)
+        except ValueError as error:
+            todo = "fetch the file again; one object per line needs the suffix .jsonl"
+            raise self.wrong(f"this is no JSON: {error}", self.path(path), todo) from error
         for key in twice:
             self.lose(Path(path).name, key, "", key, "this key stands twice; the last is taken", repaired=True)
         return value
@@ -181,7 +173,10 @@ class Reading:
         """
         csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)  # photos as base64 are long
         reader = csv.reader(io.StringIO(self.text(path), newline=""), delimiter=delimiter)
-        header = next(reader, [])
+        try:
+            (_, header), *rows = [(reader.line_num, row) for row in reader] or [(0, [])]
+        except csv.Error as error:
+            raise self.wrong(f"this is no table: {error}", self.path(path), "take the official file") from error
         if absent := [name for name in columns if name not in header]:
             seen = ", ".join(header[:12]) or "nothing"
             raise self.wrong(
@@ -190,8 +185,8 @@ class Reading:
                 f"take the official file; its first line has {shown(seen)}",
             )
         name, found = Path(path).name, []
-        for row in reader:
-            place = f"line {reader.line_num}"
+        for number, row in rows:
+            place = f"line {number}"
             if len(row) != len(header):
                 if row:
                     why = f"{len(row)} cells, and {len(header)} columns in the first line"
@@ -283,9 +278,9 @@ class Reading:
             if not line.strip():
                 continue
             try:
-                value = json.loads(line)
-            except JSONDecodeError as error:
-                self.lose(name, f"line {number}", "", line, f"the line is no JSON: {error.msg}")
+                value = value_of(line)
+            except ValueError as error:
+                self.lose(name, f"line {number}", "", line, f"the line is no JSON: {error}")
                 continue
             yield from self._record(name, f"line {number}", value)
 
@@ -294,12 +289,6 @@ class Reading:
             yield Record(file, place, value, id)
         else:
             self.lose(file, place, "", value, f"an object is expected, and this is {kind(value)}")
-
-    def _no_json(self, path: str | Path, error: JSONDecodeError) -> VlitError:
-        what = f"this is no JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        return self.wrong(
-            what, self.path(path), "fetch the file again; one object per line needs the suffix .jsonl"
-        )
 
 
 class Photos:
