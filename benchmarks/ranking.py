@@ -5,9 +5,8 @@
 Real photos, four options of two to eight words each, 8 questions at once, float32, one thread. Both read the
 same photos and texts and give the same losses, or the script fails. The pocket model shows an image as 64
 tokens; the others, of random weights, as LLaVA-1.5 does, with 576, or as BLIP-2 does, with 32 behind a vision
-encoder of 256. ``auto`` is the checkpoint of the LLaVA, opened as a model that nobody knows. The tokenizer of
-these reads bytes: their options are four times as long as usual. Times are the least of three runs, without the
-one question that is asked in both ways for proof.
+encoder of 256. ``auto`` is the checkpoint of the LLaVA, opened as a model that nobody knows. Times are the least
+of three runs, without the one question that is asked in both ways for proof.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from unittest import mock
 import numpy as np
 
 import vlit
-from tests.teacher.tiny import byte_tokenizer
 from tests.tune.tiny import TEMPLATE
 from vlit.data.images import probe
 from vlit.evaluate import likelihood, rank
 from vlit.evaluate.question import Question
+from vlit.tune import pocket
 from vlit.tune.chat.encode import Encoder
 from vlit.tune.chat.template import Template
 from vlit.tune.config import ModelConfig
@@ -100,8 +99,6 @@ def questions(count: int) -> list[Question]:
 
 def models(count: int) -> Iterator[tuple[str, Architecture, int]]:
     """Name, model, and how many questions it is asked."""
-    from vlit.tune import pocket
-
     yield "pocket", load_model(str(pocket.folder())), count
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -137,15 +134,17 @@ def blip2(folder: Path) -> Architecture:
     images(size={"height": 224, "width": 224}).save_pretrained(folder / "v")
     (folder / "v" / "processor_config.json").unlink(missing_ok=True)
     shape = {"d_model": 256, "d_kv": 32, "d_ff": 704, "num_layers": 6, "num_heads": 8}
-    ids = {"decoder_start_token_id": 2, "eos_token_id": 1, "pad_token_id": 2}
+    ids = {"decoder_start_token_id": 4, "eos_token_id": 2, "pad_token_id": 4}
     written(t.T5ForConditionalGeneration(t.T5Config(vocab_size=32000, **shape, **ids)), folder)
     return assembled("blip2", folder, {"queries": 32, "layers": 4, "hidden": 128, "heads": 4})
 
 
 def written(model: Any, folder: Path) -> None:
-    """A language model beside a tokenizer of bytes."""
+    """A language model beside the pocket model's tokenizer."""
+    from transformers import AutoTokenizer
+
     model.save_pretrained(folder / "l")
-    byte_tokenizer().save_pretrained(folder / "l")
+    AutoTokenizer.from_pretrained(str(pocket.folder())).save_pretrained(folder / "l")
 
 
 def assembled(architecture: str, folder: Path, connector: dict[str, Any]) -> Architecture:

@@ -226,7 +226,7 @@ def _own(run: Run) -> Key:
     scores = run.scores
     judge = scores.judge.rpartition(", ")[0] or scores.judge  # the days that it was asked on differ
     files = ", ".join(sorted(run.files)[:3]) + (" ..." if len(run.files) > 3 else "")
-    of = f"{scores.expected:,} questions" + (f" of {files}" if files else "")
+    of = f"{scores.expected:,}" + (f" of {files}" if files else "")
     return Key(scores.benchmark, scores.protocol, of, judge, tuple(sorted(run.files.values())))
 
 

@@ -17,10 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from vlit.data.sample import Sample, Turn
 from vlit.evaluate import likelihood
-from vlit.evaluate.likelihood import Asked, Ready
+from vlit.evaluate.likelihood import Asked, Ready, Way
 from vlit.evaluate.question import Question
 from vlit.tune.answer import _READERS, _ahead, _chunks, _evaluating
 from vlit.tune.chat.dialogue import Message, dialogue_of
@@ -75,9 +76,9 @@ def losses(
             own = [places[index] for index, _, pixels in opened if not isinstance(pixels, str)]
             ready = [Ready(kept[places[i]], pixels) for i, _, pixels in opened if not isinstance(pixels, str)]
             if ready and not tried:
-                least = min(ready, key=lambda one: one.asked.length)
-                way, tried = likelihood.proved(model, way, least), True
-            found = in_batches(ready, max(len(ready), 1), lambda chunk: way(model, chunk), model.name)  # noqa: B023
+                telling = max(ready, key=lambda one: sum(map(len, one.asked.options)))
+                way, tried = _proved(model, way, telling), True
+            found = in_batches(ready, max(len(ready), 1), partial(way, model), model.name)
             for place, sums in zip(own, found, strict=True):
                 counts = [len(option) if mean else 1 for option in kept[place].options]
                 yield place, tuple(total / n for total, n in zip(sums, counts, strict=True))
@@ -127,6 +128,14 @@ def _answer_of(encoder: Encoder, sample: Sample, *, end: bool) -> Callable[[str]
         return draft.ids[draft.answer[0] :]
 
     return read
+
+
+def _proved(model: Architecture, way: Way, telling: Ready) -> Way:
+    """The way, or one that is right; where memory runs out for it, the user is told."""
+    from vlit.weights.device import in_batches
+
+    (found,) = in_batches([telling], 1, lambda one: [likelihood.proved(model, way, *one)], model.name)
+    return found
 
 
 def _fitting(model: Architecture, asked: Asked) -> Asked:
