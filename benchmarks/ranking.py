@@ -5,8 +5,8 @@
 Real photos, four options of two to eight words each, 8 questions at once, float32, one thread. Both read the
 same photos and texts and give the same losses, or the script fails. The pocket model shows an image as 64
 tokens; the others, of random weights, as LLaVA-1.5 does, with 576, or as BLIP-2 does, with 32 behind a vision
-encoder of 256. ``auto`` is the checkpoint of the LLaVA, opened as a model that nobody knows. Times are the least
-of three runs, without the one question that is asked in both ways for proof.
+encoder of 256. ``auto`` is the checkpoint of the LLaVA, opened as a model that nobody knows. Times are the
+least of three runs, without the one question that is asked in both ways for proof.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75re
 h2 { margin: 2rem 0 0; font-size: 1.1rem; } p { margin: .3rem 0 .6rem; }
 div { overflow-x: auto; } table { border-collapse: collapse; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } 
+th:first-child, td:first-child { text-align: left; }
 thead th { border-bottom: 2px solid #888; vertical-align: bottom; white-space: normal; }
 tr.own { background: #eef5ff; } span { font-size: .85em; } span.partial { color: #9a3412; }
 @media (prefers-color-scheme: dark) {
