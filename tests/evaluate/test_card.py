@@ -11,9 +11,11 @@ import pytest
 
 from tests.evaluate.toy import Toy, questions
 from vlit.data.errors import VlitError
+from vlit.data.sample import Sample, Turn
 from vlit.evaluate.answers import Answers, Header
 from vlit.evaluate.benchmark import BenchmarkConfig
 from vlit.evaluate.card import as_json, card, markdown
+from vlit.evaluate.contamination import contaminated
 from vlit.evaluate.question import Answered
 from vlit.evaluate.scores import Evaluated, compared, read_scores, scores_of, write_scores
 
@@ -129,6 +131,21 @@ def test_a_card_holds_everything_by_which_a_score_can_be_repeated_or_refused() -
     assert values["score"]["value"] == 25.0 and values["failures"]["number"] == 4
     assert [one["id"] for one in values["failures"]["examples"]] == ["q1", "q4", "q5", "q6"]
     assert len(values["failures"]["examples"][-1]["answer"]) <= 500
+
+
+def test_questions_that_were_trained_on_are_told_with_the_score_without_them() -> None:
+    sample = Sample(id="s", turns=(Turn(role="user", text="?"),), images=ASKED[1].images)
+    leaked = contaminated(ASKED, [sample])
+    assert set(leaked.found) == {"q1", "q6"}  # the same photo
+    own = evaluated(["A", "A", "A", "B", "A", "B", "B", "B"])
+    found = scores_of(own, contamination=leaked)
+    main = found.main()
+    assert main is not None and main.value == 50.0 and found.contaminated == 2
+    assert found.clean is not None and found.clean.value == 50.0 and found.clean.n == 6
+    page = markdown(card(own, found))
+    assert "2 of 8 questions are in the 1 training samples" in page and "| Score without them | 50.00" in page
+    assert "not looked for: no training samples are known" in markdown(card(own, scores_of(own)))
+    assert scores_of(own, contamination=contaminated(ASKED, [])).clean is None
 
 
 def test_two_models_are_compared_on_what_both_were_asked() -> None:

@@ -112,6 +112,21 @@ def test_answers_of_other_files_are_kept_beside_the_new_ones(model: Path, asked:
     assert read_answers(folder / "answers.jsonl").rows[1].question.prompt == "<image>\nWhat is number one?"
 
 
+def test_a_set_that_the_model_was_tuned_on_is_held_against_the_questions(
+    model: Path, asked: Path, demo: Path
+) -> None:
+    talk = [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "A dog."}]
+    records = [{"id": "s", "image": PHOTOS[1], "conversations": talk}]
+    (asked.parent / "set.json").write_text(json.dumps(records))
+    training = {"path": "set.json", "images": str(demo / "images")}
+    run, heard = run_it(recipe(asked, demo, [str(model)], training=training), asked.parent)
+    folder = run.path / "evaluation" / "tiny" / "file_toy"
+    found = json.loads((folder / "contamination.json").read_text())["found"]
+    assert list(found) == ["q1"] and found["q1"][0]["kind"] == "photo"
+    assert read_scores(folder / "scores.json").contaminated == 1
+    assert any("1 of 5 questions are in the 1 training samples" in warning for warning in heard.warnings)
+
+
 def test_a_server_answers_and_what_it_refused_can_be_asked_again(asked: Path, demo: Path) -> None:
     def number(body: dict[str, Any], digest: str, index: int) -> str:
         return words_of(body["messages"][-1]).split("number ")[1].rstrip("?")
@@ -161,6 +176,7 @@ def test_a_run_that_tunes_is_evaluated_on_what_it_held_out(tmp_path: Path, demo:
     assert scores.model == "run (tuned)" and {m.name for m in scores.metrics} == {"accuracy", "majority answer"}
     majority = next(m for m in scores.metrics if m.name == "majority answer")
     assert majority.value == 100.0  # all answers are the same
+    assert scores.contaminated == 0 and "training samples" in scores.contamination
 
 
 @pytest.mark.parametrize(

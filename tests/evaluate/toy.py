@@ -22,7 +22,7 @@ class Toy(Benchmark[BenchmarkConfig]):
     source: ClassVar[str] = "none"
     protocols: ClassVar[tuple[str, ...]] = ("word", "ranking")
     max_new_tokens: ClassVar[int] = 6
-    Config = BenchmarkConfig
+    Config: ClassVar[type[BenchmarkConfig]] = BenchmarkConfig
 
     def __init__(self, config: BenchmarkConfig | None = None, questions: Sequence[Question] = ()) -> None:
         super().__init__(config or BenchmarkConfig())

@@ -36,6 +36,7 @@ def scores(**changes: object) -> Scores:
     known = {
         "benchmark": "seed", "title": "SEED-Bench", "protocol": "letter", "model": "m", "metrics": metrics,
         "headline": ("accuracy", ""), "expected": 1204, "answered": 4, "unasked": 3, "lost": 0, "failures": 1,
+        "contaminated": 7, "clean": number("accuracy", 51.0),
     }  # fmt: skip
     return Scores(**{**known, **changes})  # type: ignore[arg-type]
 
@@ -79,6 +80,7 @@ def test_the_page_shows_tables_cards_and_wrong_answers_with_their_photos(tmp_pat
     page = render(content(run, ReportConfig()))
     assert 'href="#evaluation"' in page and "PARTIAL: 4 of 1,204 questions" in page
     assert "<b>62.5</b>" in page and "40.0 – 81.3" in page and "Protocol card" in page
+    assert "7 in the training samples, without them 51.0" in page
     assert "Li &lt;2023&gt;" in page and "USER: &lt;image x4&gt; &amp; so on" in page
     assert "<script>alert" not in page and page.count("gone.jpg: ") >= 2
     photos = evaluated_photos(evaluation(run))

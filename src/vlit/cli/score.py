@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,8 +93,16 @@ def print_scores(found: Sequence[Scores]) -> None:
             console.print(
                 f"  [dim]{scores.failures:,} answers not understood ({share:.1%}): they count as wrong[/]"
             )
+        if scores.contaminated:
+            console.print(f"  [yellow]{escape(_wrapped(scores.contamination))}[/]")
+            if scores.clean is not None and scores.clean.value is not None:
+                console.print(f"  without them: [bold]{scores.clean.value:.2f}[/]")
         if scores.judge:
             console.print(f"  [dim]judge: {escape(scores.judge)}[/]")
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _WIDTH - 2, subsequent_indent="  ")
 
 
 def _cut(text: str, width: int) -> str:

@@ -62,6 +62,11 @@ def card(own: Evaluated, scores: Scores) -> dict[str, Any]:
             "unknown ids": scores.unknown,
             "damaged lines": scores.damaged,
         },
+        "contamination": {
+            "said": scores.contamination or "not looked for: no training samples are known",
+            "questions": scores.contaminated,
+            "score without them": None if scores.clean is None else _told(scores.clean),
+        },
         "failures": {
             "number": scores.unscored if benchmark.judged else scores.failures,
             "meaning": _LEFT_OUT if benchmark.judged else _WRONG,
@@ -80,7 +85,7 @@ def card(own: Evaluated, scores: Scores) -> dict[str, Any]:
 def markdown(card: dict[str, Any]) -> str:
     """A card as a page."""
     about, model, questions = card["benchmark"], card["model"], card["questions"]
-    score = card["score"]
+    score, clean = card["score"], card["contamination"]["score without them"]
     lines = [
         f"# {about['name']}: {model['name']}",
         "",
@@ -113,6 +118,8 @@ def markdown(card: dict[str, Any]) -> str:
                     if questions[key]
                 ),
                 "Not understood": f"{card['failures']['number']:,}: {card['failures']['meaning']}",
+                "Contamination": card["contamination"]["said"],
+                "Score without them": _value(clean) if clean else "",
                 "Seed": str(card["seed"]),
                 "Date": card["date"],
                 "vlit": card["vlit"],

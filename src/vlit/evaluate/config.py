@@ -15,6 +15,7 @@ from vlit.evaluate.registry import BENCHMARKS
 from vlit.run import stage
 from vlit.run.named import check_named
 from vlit.teacher.config import BudgetConfig, EndpointConfig, PriceConfig
+from vlit.tune.config import DataConfig
 
 #: Key of a benchmark's settings that names it, where the recipe calls it otherwise.
 _KIND = "benchmark"
@@ -84,6 +85,13 @@ class EvaluateConfig(stage.Config):
     device: str = "auto"
     limit: int | None = Field(
         None, ge=1, description="questions of each benchmark, drawn by their ids; the score is then partial"
+    )
+    contamination: bool = Field(
+        True, description="look for questions and photos among the samples that the model was tuned on"
+    )
+    training: DataConfig | None = Field(
+        None,
+        description="the set that the models were tuned on, {path: ..., images: ...}; by default the run's",
     )
     seed: int | None = Field(None, ge=0, description="of limits and intervals; by default that of the recipe")
 

@@ -13,6 +13,7 @@ from vlit.data.store import atomic
 from vlit.evaluate import judge
 from vlit.evaluate.answers import Answers, Header, read_answers
 from vlit.evaluate.benchmark import AnyBenchmark
+from vlit.evaluate.contamination import Contamination
 from vlit.evaluate.metric import Metric
 from vlit.evaluate.question import Scored
 from vlit.evaluate.registry import BENCHMARKS
@@ -54,6 +55,9 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     unknown: int = 0  #: answers to ids that the benchmark has not
     damaged: int = 0  #: lines of the file that were no answer
     judge: str = ""
+    contamination: str = ""  #: what was found among the training samples, in words; empty where none are known
+    contaminated: int | None = None  #: questions of the benchmark that are among them
+    clean: Number | None = None  #: the headline over the other questions
 
     @property
     def partial(self) -> bool:
@@ -95,13 +99,16 @@ def benchmark_of(header: Header) -> AnyBenchmark:
     return kind(checked(kind.Config, settings, f"header of the answers, {header.benchmark}"))
 
 
-def scores_of(own: Evaluated, *, seed: int = 0, unknown: int = 0) -> Scores:
+def scores_of(
+    own: Evaluated, *, seed: int = 0, unknown: int = 0, contamination: Contamination | None = None
+) -> Scores:
     """The numbers of answers that were scored.
 
     Args:
         own: The answers.
         seed: Of the bootstrap.
         unknown: Answers that were left out, since the benchmark has no such questions.
+        contamination: What was found of the questions among training samples.
     """
     benchmark, answers, rows = own.benchmark, own.answers, own.rows
     metrics = with_intervals(benchmark.aggregate(rows), seed) if rows else []
@@ -124,7 +131,19 @@ def scores_of(own: Evaluated, *, seed: int = 0, unknown: int = 0) -> Scores:
         unknown=unknown,
         damaged=answers.damaged,
         judge=own.judge,
+        contamination="" if contamination is None else contamination.told(),
+        contaminated=None if contamination is None else len(contamination.found),
+        clean=None if contamination is None else _clean(own, contamination, seed),
     )
+
+
+def _clean(own: Evaluated, contamination: Contamination, seed: int) -> Number | None:
+    """The headline without contaminated questions; none where nothing is contaminated, or all is."""
+    rows = contamination.clean(own.rows)
+    if len(rows) in (0, len(own.rows)):
+        return None
+    found = [m for m in own.benchmark.aggregate(rows) if (m.name, m.group) == own.benchmark.metric]
+    return next(map(_number, with_intervals(found, seed)), None)
 
 
 def evaluated(path: Path) -> Evaluated:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
+
 from vlit.data.errors import VlitError
 from vlit.data.score import Quarantined
 from vlit.data.store import atomic
@@ -15,7 +17,9 @@ from vlit.evaluate.benchmark import AnyBenchmark, Loaded
 from vlit.evaluate.benchmarks.held_out import HeldOut
 from vlit.evaluate.card import as_json, card, markdown
 from vlit.evaluate.config import TUNED, EvaluateConfig, EvaluatedModel
+from vlit.evaluate.contamination import Contamination, contaminated
 from vlit.evaluate.registry import BENCHMARKS
+from vlit.evaluate.training import samples_in, tuned_on
 from vlit.run import stage
 from vlit.run.folder import RunFolder
 from vlit.run.inputs import content_line
@@ -26,7 +30,7 @@ FOLDER = "evaluation"
 
 
 class EvaluateStage(stage.Stage[EvaluateConfig]):
-    """Writes ``evaluation/<model>/<benchmark>/``: answers.jsonl, scores.json, card.md, card.json, submission/.
+    """Writes ``evaluation/<model>/<benchmark>/``: answers.jsonl, scores.json, card.md, card.json and more.
 
     Answers are kept as long as model, files and protocol are the same, whatever else changes: only what is not
     answered yet is asked. All else is made anew of the answers each time.
@@ -42,6 +46,8 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
         super().__init__(config, setting)
         self.benchmarks = config.make()
         self._questions: dict[str, Loaded] = {}
+        self._leaks: dict[str, Contamination] = {}
+        self._tuned = {model.folder for model in config.models if model.model is None}
         judged = [name for name, benchmark in self.benchmarks.items() if benchmark.judged]
         if judged and setting.teacher in (None, "none"):
             raise VlitError(
@@ -55,8 +61,10 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
         for model in self.config.models:
             if model.model is not None and model.endpoint is None:
                 yield from folder_lines(model.model, self.setting.base)
-        for benchmark in self.benchmarks.values():
-            for value in _texts(benchmark.config.model_dump(mode="json")):
+        training = self.config.training
+        named = [benchmark.config for benchmark in self.benchmarks.values()]
+        for own in named if training is None else [*named, training]:
+            for value in _texts(own.model_dump(mode="json")):
                 path = Path(self.setting.resolve(value))
                 if path.is_file():
                     yield content_line(path)
@@ -200,7 +208,10 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
             )
             judge.write_judged(verdicts, said)
         own = scores.scored(benchmark, ran.answers, verdicts)
-        found = scores.scores_of(own, seed=self._seed, unknown=len(ran.unknown))
+        leaked = self._contamination(name, benchmark, run) if self._knows_training(answerer) else None
+        found = scores.scores_of(own, seed=self._seed, unknown=len(ran.unknown), contamination=leaked)
+        if leaked is not None:
+            _write(folder / "contamination.json", msgspec.json.encode(leaked.record()) + b"\n")
         about = card(own, found)
         _write(folder / "card.json", as_json(about))
         _write(folder / "card.md", markdown(about).encode())
@@ -209,6 +220,22 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
         scores.write_scores(folder / scores.NAME, found)  # last: the sign that all is there
         for warning in _warnings(found):
             progress.warned(f"{answerer.name}, {benchmark.title}: {warning}")
+
+    def _knows_training(self, answerer: Answerer) -> bool:
+        """Whether the samples are known that a model was tuned on."""
+        if not self.config.contamination:
+            return False
+        return self.config.training is not None or answerer.name in self._tuned
+
+    def _contamination(self, name: str, benchmark: AnyBenchmark, run: RunFolder) -> Contamination:
+        """What of a benchmark is among the training samples; looked for once, whatever models answer."""
+        if name not in self._leaks:
+            data = self.config.training
+            samples = tuned_on(run.path) if data is None else samples_in(data, self.setting)
+            hashes = {p.uri: p.hash for p in run.pictures if p.hash} if data is None else {}
+            questions = self._loaded(name, benchmark).questions
+            self._leaks[name] = contaminated(questions, samples, hashes=hashes, seed=self._seed)
+        return self._leaks[name]
 
     def _journal(self, model: EvaluatedModel, run: RunFolder) -> Path:
         return run.path / FOLDER / model.folder / "journal"
@@ -231,6 +258,8 @@ def _warnings(found: scores.Scores) -> Iterator[str]:
     ):
         if number:
             yield f"{number:,} {what}"
+    if found.contaminated:
+        yield found.contamination
 
 
 def _texts(value: Any) -> Iterator[str]:

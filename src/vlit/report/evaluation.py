@@ -56,6 +56,8 @@ class Evaluated:
     rows: tuple[Row, ...]
     not_understood: int
     judge: str
+    contaminated: int  #: questions that are among the training samples
+    clean: str  #: the score without them; empty where there is none
     card: Mapping[str, str]
     prompt: str
     failures: tuple[Wrong, ...]  #: examples of answers that nothing could be made of
@@ -101,6 +103,8 @@ def _evaluated(scores: Scores, card: Mapping[str, Any]) -> Evaluated:
         rows=tuple(_row(one, scores) for one in scores.metrics),
         not_understood=scores.failures,
         judge=scores.judge,
+        contaminated=scores.contaminated or 0,
+        clean="" if scores.clean is None or scores.clean.value is None else f"{scores.clean.value:.1f}",
         card=_card(card),
         prompt=str(_mapping(card.get("prompt")).get("example", "")),
         failures=tuple(map(_wrong, _mappings(_mapping(card.get("failures")).get("examples")))),
@@ -133,6 +137,7 @@ def _card(card: Mapping[str, Any]) -> dict[str, str]:
         "Decoding": ", ".join(f"{key} {value}" for key, value in _mapping(model.get("decoding")).items()),
         "Judge": card.get("judge"),
         "Parser": prompt.get("parser"),
+        "Contamination": _mapping(card.get("contamination")).get("said"),
         "Date": card.get("date"),
     }
     return {name: str(value) for name, value in lines.items() if value}

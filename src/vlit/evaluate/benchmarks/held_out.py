@@ -8,10 +8,10 @@ answer of the training samples of the same task would have got, which needs no l
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import msgspec
 from pydantic import Field
@@ -22,13 +22,9 @@ from vlit.data.sample import IMAGE_TOKEN, Sample
 from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
 from vlit.evaluate.metric import Metric, accuracies, accuracy, by_group, metric, ratio
 from vlit.evaluate.question import Parsed, Question, Scored
+from vlit.evaluate.training import samples_of, split_of, tuning_of
 from vlit.run.fingerprint import fingerprint
 from vlit.run.folder import RunFolder
-from vlit.run.recipe import checked, kept_recipe
-from vlit.run.stage import Setting
-
-if TYPE_CHECKING:
-    from vlit.tune.config import TuneConfig
 
 #: Overlap from which a box counts as found.
 IOU = 0.5
@@ -61,13 +57,15 @@ class HeldOut(Benchmark[HeldOutConfig]):
         if self.config.run is None:
             raise _nothing("no run is named", self.name)
         run = RunFolder(base / Path(self.config.run).expanduser()).check()
-        split = _split(run)
+        config, setting = tuning_of(run)
+        stage = config.stages[-1]
+        split = split_of(run, stage.name)
         if "held_out" not in split.values():
             what = "has held out no sample" if split else "has tuned nothing"
             raise _nothing(f"this run {what}", str(run.path))
         found: list[Question] = []
         answers: dict[str, Counter[str]] = defaultdict(Counter)
-        for sample in _samples(run):
+        for sample in samples_of(run, config, stage, setting, open_images=True):
             own = split.get(sample.id)
             if own == "held_out":
                 found.append(question_of(sample))
@@ -164,42 +162,6 @@ def _found(row: Scored) -> float:
     said = find_boxes(row.answered.text or "")
     (reference,) = find_boxes(row.question.references[0])
     return float(bool(said) and Box(*said[0]).iou(Box(*reference)) >= IOU)
-
-
-def _split(run: RunFolder) -> dict[str, str]:
-    """The split of each sample of the last stage of tuning, by its id."""
-    import pyarrow.parquet as pq
-
-    last = _config(run)[0].stages[-1].name
-    found: dict[str, str] = {}
-    for part in run.table("examples").parts():
-        table = pq.read_table(part, columns=["id", "stage", "split"], filters=[("stage", "==", last)])
-        found |= zip(table["id"].to_pylist(), table["split"].to_pylist(), strict=True)
-    for name in list(found):  # an encoder-decoder has an example for each answer: <id>#1 and so on
-        head, _, number = name.rpartition("#")
-        if number.isdigit():
-            found.setdefault(head, found[name])
-    return found
-
-
-def _samples(run: RunFolder) -> Iterable[Sample]:
-    """The samples that the last stage of tuning was given."""
-    from vlit.tune.encoding import data_of, read_set
-
-    config, setting = _config(run)
-    data = data_of(config, config.stages[-1])
-    if data.path is None:
-        return iter(run.selected if data.variant is None else run.variant(data.variant).selected)
-    found = read_set(data, setting)
-    return (row for row in found if isinstance(row, Sample))
-
-
-def _config(run: RunFolder) -> tuple[TuneConfig, Setting]:
-    from vlit.tune.config import TuneConfig
-
-    values, base = kept_recipe(run)
-    config = checked(TuneConfig, values.get("tune") or {}, f"{run.recipe}: tune")
-    return config, Setting(seed=int(values.get("seed", 0)), base=base)
 
 
 def _nothing(what: str, where: str) -> VlitError:
