@@ -27,13 +27,13 @@ _OPEN, _CLOSE = "\"'“‘(\\[<{「『【", "\"'”’)\\]>}」』】"
 _NOUN = r"(?:option|choice|letter|选项)"
 #: A letter as it may open a statement; its name is no part of a word, as in "B-52", "C's" or "D&D".
 _LETTER = re.compile(
-    rf"\s*(?:{_NOUN}\s*)?(?P<open>[{_OPEN}\s]*)(?P<letter>[A-Za-z])(?![A-Za-z0-9_'’&+-])(?P<close>[{_CLOSE}\s]*[.,:;!。,、]*[{_CLOSE}]*)",
+    rf"\s*(?:{_NOUN}\s*)?(?P<open>[{_OPEN}\s]*)(?P<letter>[A-Za-z])(?![A-Za-z0-9_'’&+-])(?P<close>[{_CLOSE}\s]*[.,:;!。,、–—-]*[{_CLOSE}]*)",
     re.I,
 )
 _CUE = re.compile(
     r"(?:\b(?:answer|option|choice)\b(?:\s+(?:to|for)\s+[^.\n:]{0,60}?)?\s*"
     r"(?:(?:is|are|was|would\s+be|should\s+be|must\s+be|will\s+be)\b\s*:?|[:=])"
-    r"|\bI(?:'d|\s+would|\s+will|'ll)?\s+(?:choose|select|pick|go\s+with)\b"
+    r"|\bI(?:'d|\s+would|\s+will|'ll)?\s+(?:choose|select|pick|go\s+with)\b|\bit(?:'s|\s+is)\b"
     r"|答案(?:应该|应)?(?:是|为|选|:)|(?:应该|应)?选择?(?!项))\s*",
     re.I,
 )
