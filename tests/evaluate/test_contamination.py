@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Photo
 
+from vlit.assess.pictures.look import look
 from vlit.data.images import probe
 from vlit.data.sample import Sample, Turn
 from vlit.data.scene import Image
-from vlit.evaluate.contamination import contaminated, nearest, runs
+from vlit.evaluate.contamination import contaminated, hash_of, nearest, runs
 from vlit.evaluate.question import Answered, Question
 
 LONG = "Which of the two boats in the harbour has the taller mast?"
@@ -69,6 +70,11 @@ def test_known_hashes_are_taken_and_nothing_is_opened() -> None:
     unknown = contaminated(asked, trained)
     assert (unknown.ids, unknown.unseen, unknown.looked) == ((), 2, 0)
     assert "2 photos could not be compared" in unknown.told()
+
+
+def test_hashes_are_those_of_observed_photos(demo: Path) -> None:
+    photos = of_demo(demo, 6)
+    assert [hash_of(photo) for photo in photos] == [look(photo).hash for photo in photos]
 
 
 def test_blank_pictures_are_not_alike(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ _LEAST = 3  #: runs that a question needs to be told by its words
 _ONES_OWN = 3  #: questions that may share a run
 _NEAR = 15  #: bits; so that of 16 bands at least one is equal
 _BANDS = 16
+_SIDE = 384  #: pixels of the longest side of a photo that is hashed
 _PLAIN = HASH_BITS // 4  #: bits that a hash has to have set: that of a blank picture has none
 
 
@@ -243,7 +244,7 @@ class _Photos:
         """The hashes of photos, shape (4,) each, without those that say nothing."""
         found: dict[str, U64] = {}
         for name, image in photos.items():
-            digits = hashes.get(image.uri) or _hash(image)
+            digits = hashes.get(image.uri) or hash_of(image)
             if digits is None or int(digits, 16).bit_count() < _PLAIN:
                 self.unseen += 1
             else:
@@ -282,11 +283,19 @@ def nearest(ours: U64, theirs: U64) -> tuple[npt.NDArray[np.int64], npt.NDArray[
     return place, best
 
 
-def _hash(image: Image) -> str | None:
+def hash_of(image: Image) -> str | None:
+    """The perceptual hash of a photo, as observed photos have it; ``None`` for one that cannot be opened."""
+    import PIL.Image as PILImage
+
     try:
-        return perceptual_hash(open_rgb(image))
+        photo = open_rgb(image)
     except ImageProblem:
         return None
+    scale = _SIDE / max(photo.size)
+    if scale < 1:
+        size = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
+        photo = photo.resize(size, PILImage.Resampling.BOX)
+    return perceptual_hash(photo)
 
 
 def _name(image: Image) -> str:
