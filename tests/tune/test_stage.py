@@ -17,8 +17,11 @@ from vlit.run.engine import execute
 from vlit.run.folder import RunFolder
 from vlit.run.progress import Progress
 from vlit.run.recipe import Recipe, parse_recipe
+from vlit.tune.config import DataConfig
 from vlit.tune.leg import key_of
+from vlit.tune.outlook import outlooks
 from vlit.tune.source import Source
+from vlit.tune.stage import TuneStage
 
 PHOTOS = ("000000000790.jpg", "000000078499.jpg", "000000084284.jpg", "000000107438.jpg")
 
@@ -185,3 +188,36 @@ def test_masks_can_be_looked_at_before_anything_is_tuned(parts: Path, data: Path
 def test_presets_are_listed() -> None:
     found = CliRunner().invoke(group, ["tune", "--presets"], catch_exceptions=False)
     assert "llava-v1.5" in found.output and "review-flamingo" in found.output
+
+
+def test_a_dry_run_tells_steps_tokens_and_memory(parts: Path, data: Path, demo: Path) -> None:
+    made = data.parent / "recipe.yaml"
+    made.write_text(recipe(parts, data, demo, max_length=32).text)
+    found = CliRunner().invoke(group, ["tune", str(made), "--dry-run"], catch_exceptions=False)
+    assert found.output.count("about, in all") == 1  # of align; what the other's template adds is too long
+    assert "would be left out" in found.output and "No sample would be left" in found.output
+    assert not (data.parent / "runs").exists()
+
+
+def test_the_outlook_of_a_few_samples_is_what_tuning_does(parts: Path, data: Path, demo: Path) -> None:
+    made, run = recipe(parts, data, demo), RunFolder(data.parent / "run")
+    stage = made.stages[0]
+    assert isinstance(stage, TuneStage)
+    told = {one.stage: one for one in outlooks(stage.config, stage.setting, run)}
+    execute(made, run, workers=1)
+    for name, one in told.items():
+        source = Source.read(run.table("examples").parts(), name, "train")
+        assert one.samples == 13 and one.lost == 1 / 13 and "missing" in one.reason  # a photo is not there
+        assert (one.examples, one.images) == (len(source), 1.0)
+        assert (
+            one.tokens == source.lengths.mean() and one.trained == source.trained.sum() / source.lengths.sum()
+        )
+        rows = (run.path / f"model/stages/{name}/metrics.jsonl").read_text().splitlines()
+        assert one.steps == max(json.loads(row)["step"] for row in rows)
+
+
+def test_where_there_are_no_samples_yet_nothing_is_told(parts: Path, demo: Path, tmp_path: Path) -> None:
+    stage = recipe(parts, tmp_path / "x", demo).stages[0]
+    assert isinstance(stage, TuneStage)
+    config = stage.config.model_copy(update={"data": DataConfig()})
+    assert not list(outlooks(config, stage.setting, RunFolder(tmp_path / "run")))

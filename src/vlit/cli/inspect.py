@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -10,12 +9,10 @@ from rich.text import Text
 
 from vlit.cli.common import console
 from vlit.data.errors import VlitError
-from vlit.data.sample import Sample
 from vlit.run.folder import RunFolder
 from vlit.run.recipe import Recipe
 from vlit.tune.chat.inspect import coloured
-from vlit.tune.config import StageConfig
-from vlit.tune.encoding import data_of, encoder_of, read_set
+from vlit.tune.encoding import encoder_of, samples_of
 from vlit.tune.example import Refused
 from vlit.tune.stage import TuneStage
 
@@ -34,7 +31,7 @@ def show_masks(recipe: Recipe, folder: Path, n: int) -> None:
         for remark in encoder.remarks:
             console.print(Text(remark, style="yellow"))
         shown = 0
-        for sample in islice(_samples(stage, own, RunFolder(folder)), n):
+        for sample in islice(samples_of(stage.config, own, stage.setting, RunFolder(folder)), n):
             shown += 1
             try:
                 for example in encoder.examples(sample):
@@ -47,11 +44,3 @@ def show_masks(recipe: Recipe, folder: Path, n: int) -> None:
                 where=str(folder),
                 todo="make them first: vlit run RECIPE, or name a training-data file",
             )
-
-
-def _samples(stage: TuneStage, own: StageConfig, run: RunFolder) -> Iterator[Sample]:
-    data = data_of(stage.config, own)
-    if data.path is not None:
-        yield from (row for row in read_set(data, stage.setting) if isinstance(row, Sample))
-    else:
-        yield from run.selected if data.variant is None else run.variant(data.variant).selected

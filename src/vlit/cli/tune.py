@@ -75,7 +75,11 @@ def command(
 
         show_masks(recipe, folder, inspect)
     elif dry_run:
+        from vlit.cli.outlook import show_outlook
+        from vlit.run.folder import RunFolder
+
         show_plan(recipe, folder.parent)
+        show_outlook(recipe, RunFolder(folder))
     else:
         run_recipe(recipe, folder, workers, until="tune")
 

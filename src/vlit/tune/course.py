@@ -137,15 +137,11 @@ class _Teller:
 
 def _check_memory(leg: Leg, config: TuneConfig, setting: Setting, progress: Progress) -> None:
     """Refuse what cannot fit before the weights are read; say where it comes near."""
-    from vlit.tune.memory import Load, check, free_memory
-    from vlit.weights.device import pick_device
+    from vlit.tune.memory import Load, check, circumstances
 
-    device = pick_device(config.device)
-    free = free_memory(device)
+    bf16, gpu, free = circumstances(config)
     if free is None:
         return
-    gpu = device.type == "cuda"
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and gpu)
     model = encoder_of(config, leg.own, setting.base).model
     load = Load(leg.source.lengths, leg.source.trained, leg.source.images)
     _, warning = check(model, leg.own, config, load, bf16=bf16, gpu=gpu, free=free)

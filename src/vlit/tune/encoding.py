@@ -12,7 +12,7 @@ from vlit.data.encoded import Encoded, Split
 from vlit.data.sample import Sample
 from vlit.data.score import Quarantined
 from vlit.data.seeds import draw
-from vlit.data.store import read_part
+from vlit.data.store import Table, read_part
 from vlit.run.folder import RunFolder
 from vlit.run.stage import Setting
 from vlit.tune.config import DataConfig, StageConfig, TuneConfig
@@ -53,8 +53,7 @@ def pieces(config: TuneConfig, setting: Setting, run: RunFolder) -> Iterator[Pie
         data = data_of(config, stage)
         name = f"{place:02d}-{stage.name}"
         if data.path is None:
-            selected = run.selected if data.variant is None else run.variant(data.variant).selected
-            for number, part in enumerate(selected.parts()):
+            for number, part in enumerate(selected_of(run, data).parts()):
                 yield Piece(f"{name}-{number:05d}", place, part=part)
         else:
             for number, (samples, lost) in enumerate(_in_parts(read_set(data, setting))):
@@ -77,6 +76,39 @@ def read_set(data: DataConfig, setting: Setting, *, open_images: bool = True) ->
     root = str(file.parent) if data.images is None else setting.resolve(data.images)
     found: Iterator[Sample | Quarantined] = FORMATS.load(layout).read(file, root, open_images=open_images)
     return found
+
+
+def samples_of(
+    config: TuneConfig, stage: StageConfig, setting: Setting, run: RunFolder, *, open_images: bool = True
+) -> Iterator[Sample]:
+    """The samples of a stage; of a file those that can be read.
+
+    Args:
+        config: Of the tuning.
+        stage: One of its stages.
+        setting: Of the run.
+        run: Where the selection lies.
+        open_images: Look at the photos of a file; if false, their sizes are 0 x 0.
+    """
+    data = data_of(config, stage)
+    if data.path is None:
+        yield from selected_of(run, data)
+    else:
+        found = read_set(data, setting, open_images=open_images)
+        yield from (row for row in found if isinstance(row, Sample))
+
+
+def count_of(config: TuneConfig, stage: StageConfig, setting: Setting, run: RunFolder) -> int:
+    """How many samples a stage is given; of a file, how many records it has."""
+    data = data_of(config, stage)
+    if data.path is None:
+        return len(selected_of(run, data))
+    return sum(1 for _ in read_set(data, setting, open_images=False))
+
+
+def selected_of(run: RunFolder, data: DataConfig) -> Table[Sample]:
+    """The selected samples that the data of a stage are, where they are not a file."""
+    return run.selected if data.variant is None else run.variant(data.variant).selected
 
 
 def _in_parts(

@@ -145,6 +145,20 @@ def check(
     return found, f"{said}: it may run out. {ways}" if ways else f"{said}: it may run out"
 
 
+def circumstances(config: TuneConfig) -> tuple[bool, bool, int | None]:
+    """Whether tuning would multiply in bfloat16, whether on a GPU, and the bytes that are free there.
+
+    Raises:
+        VlitError: When the device is not there.
+    """
+    from vlit.weights.device import pick_device
+
+    device = pick_device(config.device)
+    gpu = device.type == "cuda"
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and gpu)
+    return bf16, gpu, free_memory(device)
+
+
 def free_memory(device: torch.device) -> int | None:
     """Bytes that can be had on a device; ``None`` where that cannot be told."""
     import torch

@@ -13,7 +13,17 @@ from vlit.run.folder import RunFolder
 from vlit.run.inputs import content_line
 from vlit.run.progress import Progress
 from vlit.tune.config import StageConfig, TuneConfig
-from vlit.tune.encoding import Piece, Shares, data_of, encode, encoder_of, held_out_shares, pieces, read_set
+from vlit.tune.encoding import (
+    Piece,
+    Shares,
+    count_of,
+    data_of,
+    encode,
+    encoder_of,
+    held_out_shares,
+    pieces,
+    selected_of,
+)
 from vlit.tune.models.registry import ARCHITECTURES, names_in
 from vlit.tune.source import Source
 from vlit.weights.located import check_reachable, folder_lines
@@ -70,7 +80,8 @@ class TuneStage(stage.Stage[TuneConfig]):
 
     def prepare(self, run: RunFolder) -> list[Shares]:
         """The shares of images that are held out, for each stage."""
-        return held_out_shares(self.config, [self._count(own, run) for own in self.config.stages])
+        counts = [count_of(self.config, own, self.setting, run) for own in self.config.stages]
+        return held_out_shares(self.config, counts)
 
     def shards(self, run: RunFolder) -> Iterator[stage.Shard]:
         """One for each part of the samples of each stage."""
@@ -100,20 +111,8 @@ class TuneStage(stage.Stage[TuneConfig]):
 
     def _tables(self, run: RunFolder) -> dict[str, list[Path]]:
         """By stage, the parts of the samples that come from this run."""
-        found = {}
-        for own in self.config.stages:
-            data = data_of(self.config, own)
-            if data.path is None:
-                found[own.name] = (
-                    run.selected if data.variant is None else run.variant(data.variant).selected
-                ).parts()
-        return found
-
-    def _count(self, own: StageConfig, run: RunFolder) -> int:
-        data = data_of(self.config, own)
-        if data.path is not None:
-            return sum(1 for _ in read_set(data, self.setting, open_images=False))
-        return len(run.selected if data.variant is None else run.variant(data.variant).selected)
+        data = {own.name: data_of(self.config, own) for own in self.config.stages}
+        return {name: selected_of(run, own).parts() for name, own in data.items() if own.path is None}
 
 
 def _installed() -> None:
