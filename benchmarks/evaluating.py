@@ -115,7 +115,7 @@ def _bare() -> Callable[[Sequence[Question], Sequence[Sequence[int]]], dict[str,
     processor.tokenizer.padding_side = "left"
 
     def answer(own: Sequence[Question], order: Sequence[Sequence[int]]) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         for batch in order:
             asked = [own[index] for index in batch]
             texts = [
