@@ -92,9 +92,9 @@ def test_circular_turns_the_options_and_the_answer(tmp_path: Path) -> None:
     write(tmp_path, [row(241)])
     questions = MMBench(MMBenchConfig(protocol="circular")).load(tmp_path).questions
     assert [(q.id, q.options, q.references, q.unit) for q in questions] == [
-        ("241#0", ("red", "blue", "green"), ("B",), "241"),
-        ("241#1", ("blue", "green", "red"), ("A",), "241"),
-        ("241#2", ("green", "red", "blue"), ("C",), "241"),
+        ("241#1", ("red", "blue", "green"), ("B",), "241"),
+        ("241#2", ("blue", "green", "red"), ("A",), "241"),
+        ("241#3", ("green", "red", "blue"), ("C",), "241"),
     ]
 
 
@@ -117,7 +117,7 @@ def test_rotations_of_the_table_are_taken(tmp_path: Path) -> None:
     write(tmp_path, [row(241), turned, orphan])
     loaded = MMBench(MMBenchConfig(protocol="circular")).load(tmp_path)
     assert [q.options[0] for q in loaded.questions] == ["red", "blue", "green"]
-    assert [q.id for q in loaded.questions] == ["241#0", "241#1", "241#2"]
+    assert [q.id for q in loaded.questions] == ["241#1", "241#2", "241#3"]
     assert [lost.reason for lost in loaded.lost] == ["its first rotation is not there"]
     assert len(MMBench(MMBenchConfig()).load(tmp_path).questions) == 1
 

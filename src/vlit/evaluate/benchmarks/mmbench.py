@@ -113,7 +113,7 @@ class MMBench(Choice[MMBenchConfig]):
         suffix = LETTER if self.config.language == "en" else LETTER_CN
         groups = {key: record[key] for key in ("l2-category", "category") if record.get(key)}
         return Question(
-            id=f"{index}#{k}" if self.protocol == "circular" else str(index),
+            id=f"{index}#{k + 1}" if self.protocol == "circular" else str(index),
             prompt=f"<image>\n{told}\n{lettered(options)}\n{suffix}",
             images=(photo,),
             options=options,
