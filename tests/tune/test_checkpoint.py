@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,54 @@ def test_one_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(VlitError, match="cannot be read") as error:
         run(tmp_path)
     assert "step-00000004" in error.value.where
+
+
+@pytest.mark.slow
+def test_killed_between_any_two_lines_of_saving_there_is_a_whole_one(tmp_path: Path) -> None:
+    """A child ends at its first line of saving, the next at its second, until one comes to the end."""
+    weight = torch.nn.Parameter(torch.ones(3))
+    groups = [Group("llm", 1.0, 0.0, ("weight",), (weight,))]
+    optimiser = adamw(groups, StageConfig())
+    team = Team(TuneConfig(), tmp_path)
+
+    def saver(name: str) -> Checkpoints:
+        return Checkpoints(tmp_path / name / "checkpoints", {"a": 1}, team, keep=1)
+
+    def saved(line: int) -> bool:
+        """Whether a child came to the end: it saves at step 2, and at step 4 it ends before this line."""
+        name = str(line)
+        child = os.fork()
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        saver(name).save(2, groups, optimiser)
+        weight.data += 1
+        passed = 0
+
+        def count(frame: Any, event: str, _: Any) -> Any:
+            nonlocal passed
+            if not frame.f_code.co_filename.endswith("tune/checkpoint.py"):
+                return None
+            passed += event == "line"
+            if passed > line:
+                os._exit(1)
+            return count
+
+        sys.settrace(count)
+        try:
+            saver(name).save(4, groups, optimiser)
+        finally:
+            sys.settrace(None)
+            os._exit(0)
+
+    line, steps = 0, []
+    while not saved(line):
+        steps.append(saver(str(line)).resume(groups, optimiser))
+        assert weight.tolist() == [steps[-1] / 2] * 3
+        saver(str(line)).save(6, groups, optimiser)
+        assert [path.name for path in (tmp_path / f"{line}/checkpoints").iterdir()] == ["step-00000006"]
+        weight.data.fill_(1)
+        line += 1
+    assert steps == sorted(steps) and set(steps) == {2, 4} and len(steps) > 50
 
 
 @pytest.mark.parametrize("most", [100_000, 10_000, 100])  # in the weights, the generators, the cursor

@@ -255,6 +255,13 @@ def test_every_architecture_goes_through_it(name: str, trainable: dict[str, str]
     assert changed == {part for part, how in trainable.items() if how != "frozen"}
 
 
+def test_bf16_holds_no_casts_of_weights_between_layers(tmp_path: Path) -> None:
+    model, cached = tiny.llava(tmp_path), []
+    model.head.register_forward_hook(lambda *_: cached.append(torch.is_autocast_cache_enabled()))
+    run(tmp_path, model=model, stage={"steps": 1}, precision="bf16", measured=0, checkpointing=True)
+    assert cached and not any(cached)
+
+
 def test_bf16_learns_too(tmp_path: Path) -> None:
     outcome, _, model = run(tmp_path, precision="bf16")
     assert {p.dtype for p in model.model.model.language_model.parameters()} == {torch.float32}

@@ -7,6 +7,7 @@ data (``cursor.json``). It is written under another name, synced, and renamed: w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -55,7 +56,7 @@ class Checkpoints:
         self._all(lambda: self._write(part, step, tensors), part)
         self._first(lambda: _publish(part, whole), part)
         for old in self.found()[: -self._keep] if self._team.first else ():
-            shutil.rmtree(old, ignore_errors=True)
+            _drop(old)
 
     def found(self) -> list[Path]:
         """Those that there are, oldest first."""
@@ -127,7 +128,9 @@ class Checkpoints:
 
 
 def _fresh(part: Path) -> None:
-    shutil.rmtree(part, ignore_errors=True)
+    """An empty folder; what killed processes left beside it goes."""
+    for left in part.parent.glob(".step-*"):
+        shutil.rmtree(left, ignore_errors=True)
     part.mkdir(parents=True)
 
 
@@ -137,6 +140,14 @@ def _publish(part: Path, whole: Path) -> None:
     shutil.rmtree(whole, ignore_errors=True)
     part.rename(whole)
     _sync(whole.parent)
+
+
+def _drop(whole: Path) -> None:
+    """Remove a checkpoint: first its name, so that one that is half removed is none."""
+    gone = whole.with_name(f".{whole.name}.tmp")
+    with contextlib.suppress(OSError):
+        whole.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     Pixels = Mapping[str, torch.Tensor]
 
-#: Steps that are prepared while one is computed. Their batches are what memory holds at most.
+#: Steps that are prepared while one is computed: memory holds the batches of three at most. Those of 256 photos
+#: of 336 pixels a side take 0.35 GB each.
 AHEAD = 2
 
 

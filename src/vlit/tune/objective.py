@@ -26,7 +26,9 @@ class Objective(torch.nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Cross-entropy summed over the label tokens: a scalar in float32."""
-        model = self._architecture
-        with torch.autocast(batch.ids.device.type, self._dtype, enabled=self._dtype != torch.float32):
+        model, half = self._architecture, self._dtype != torch.float32
+        # A pass uses each weight once. A cache of their casts would hold those of all layers to its end, also
+        # where layers are gathered or recomputed one by one to save just that.
+        with torch.autocast(batch.ids.device.type, self._dtype, enabled=half, cache_enabled=False):
             hidden = model.hidden(batch, mask(batch, self._attention, self._dtype))
             return summed(hidden, batch, model.head, model.seq2seq)
