@@ -221,3 +221,27 @@ def test_where_there_are_no_samples_yet_nothing_is_told(parts: Path, demo: Path,
     assert isinstance(stage, TuneStage)
     config = stage.config.model_copy(update={"data": DataConfig()})
     assert not list(outlooks(config, stage.setting, RunFolder(tmp_path / "run")))
+
+
+@pytest.mark.parametrize(
+    ("stage", "lora", "said"),
+    [
+        (
+            {"trainable": {"llm": "full"}, "lr": {"connector": 1e-3}},
+            {},
+            "llm is tuned and has no learning rate",
+        ),
+        (
+            {"trainable": {"llm": "lora"}},
+            {"targets": ["q_proj", "v_prok"]},
+            "llm has no linear layer named v_prok",
+        ),
+    ],
+)
+def test_what_cannot_be_tuned_is_told_before_samples_are_encoded(
+    stage: dict[str, Any], lora: dict[str, Any], said: str, parts: Path, data: Path, demo: Path
+) -> None:
+    changed = recipe(parts, data, demo, stages=[stage], lora=lora)
+    with pytest.raises(VlitError, match=said) as error:
+        execute(changed, RunFolder(data.parent / "run"), workers=1)
+    assert error.value.todo and not (data.parent / "run" / "examples").exists()

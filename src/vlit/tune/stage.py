@@ -24,8 +24,10 @@ from vlit.tune.encoding import (
     pieces,
     selected_of,
 )
+from vlit.tune.models.architecture import PARTS, Architecture
 from vlit.tune.models.registry import ARCHITECTURES, names_in
 from vlit.tune.source import Source
+from vlit.tune.trainable import linear_layers
 from vlit.weights.located import check_reachable, folder_lines
 
 
@@ -76,7 +78,7 @@ class TuneStage(stage.Stage[TuneConfig]):
             if not Path(name).is_file():
                 check_reachable(name)
         for own in self.config.stages:
-            encoder_of(self.config, own, self.setting.base)
+            _check_parts(encoder_of(self.config, own, self.setting.base).model, own, self.config)
 
     def prepare(self, run: RunFolder) -> list[Shares]:
         """The shares of images that are held out, for each stage."""
@@ -123,6 +125,26 @@ def _installed() -> None:
     ]
     if missing:
         raise VlitError(f"{', '.join(missing)} is not installed", where="tune", todo="pip install 'vlit[tune]'")
+
+
+def _check_parts(model: Architecture, own: StageConfig, config: TuneConfig) -> None:
+    """Refuse before samples are encoded what could not be tuned."""
+    hows = {part: getattr(own.trainable, part) for part in PARTS}
+    for part, how in hows.items():
+        if how != "frozen" and getattr(own.lr, part) is None:
+            raise VlitError(
+                f"{part} is tuned and has no learning rate",
+                where=f"tune.stages, {own.name}, lr",
+                todo=f"add a rate, e.g. lr: {{{part}: 2.0e-5}}",
+            )
+    adapted = [part for part, how in hows.items() if how == "lora"]
+    known = {name.rpartition(".")[2] for part in adapted for name in linear_layers(model, part)}
+    if adapted and (unknown := [name for name in config.lora.targets if name not in known]):
+        raise VlitError(
+            f"{' and '.join(adapted)} has no linear layer named {', '.join(unknown)}",
+            where="tune.lora.targets",
+            todo=f"it has {', '.join(sorted(known))}",
+        )
 
 
 def _refuse_empty(source: Source, own: StageConfig, run: RunFolder) -> None:
