@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vlit.evaluate.parsing import letters
@@ -106,6 +106,9 @@ def test_options_that_are_letters_or_alike() -> None:
 
 
 @given(st.text(), st.lists(st.text(), min_size=2, max_size=6))
+@example("ß", ["", ""])
+@example("(ı)", ["", ""])
+@example("The answer is \u212a.", ["", ""])
 def test_every_rule_takes_every_text(answer: str, options: list[str]) -> None:
     known = string.ascii_uppercase[: len(options)]
     for rule in (letters.decided, letters.exact, letters.first_character, letters.science_qa, letters.lone):

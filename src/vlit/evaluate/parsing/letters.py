@@ -110,7 +110,7 @@ def first_character(text: str, options: Sequence[str]) -> Parsed:
 
     The rule of lmms-eval for SEED-Bench. It reads "A dog" as option A.
     """
-    said = text.strip()[:1].upper()
+    said = text.strip()[:1]
     return _letter(said, options) if said.isascii() and said.isalpha() else Parsed(None, "no letter first")
 
 
@@ -172,7 +172,9 @@ def _by(row: Scored, rule: Rule) -> Scored:
 
 
 def _letter(letter: str, options: Sequence[str], rule: str = "letter") -> Parsed:
-    return Parsed(letter.upper(), rule) if 0 <= ord(letter.upper()) - ord("A") < len(options) else BEYOND
+    own = letter.upper()  # "ß" becomes two letters, and a dotless i is matched where case does not count
+    known = own.isascii() and len(own) == 1 and 0 <= ord(own) - ord("A") < len(options)
+    return Parsed(own, rule) if known else BEYOND
 
 
 def _plain(text: str) -> str:
