@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from vlit.data.errors import VlitError
 from vlit.data.store import atomic
-from vlit.evaluate import judge
 from vlit.evaluate.answers import Answers, Header, read_answers
 from vlit.evaluate.benchmark import AnyBenchmark
-from vlit.evaluate.contamination import Contamination
 from vlit.evaluate.metric import Metric
 from vlit.evaluate.question import Scored
 from vlit.evaluate.registry import BENCHMARKS
 from vlit.evaluate.statistics import Paired, paired, with_intervals
 from vlit.run.recipe import checked
+
+if TYPE_CHECKING:
+    from vlit.evaluate.contamination import Contamination
 
 NAME = "scores.json"
 
@@ -153,14 +155,15 @@ def evaluated(path: Path) -> Evaluated:
         VlitError: When it holds no answers, or the judge's replies are not there.
     """
     answers = read_answers(path)
-    benchmark = benchmark_of(answers.header)
-    return scored(benchmark, answers, path.with_name(judge.NAME))
+    return scored(benchmark_of(answers.header), answers, path.with_name("judged.jsonl"))
 
 
 def scored(benchmark: AnyBenchmark, answers: Answers, judged: Path) -> Evaluated:
     """Answers, scored; those that a judge scores by what it said, which lies in a file."""
     if not benchmark.judged:
         return Evaluated(benchmark, answers, benchmark.scored(answers.rows))
+    from vlit.evaluate import judge
+
     assert isinstance(benchmark, judge.JudgedBenchmark)
     if not judged.exists():
         return Evaluated(benchmark, answers, benchmark.scored(answers.rows))  # says what to do
