@@ -21,7 +21,7 @@ def test_an_interval_is_as_wide_as_the_binomial_says() -> None:
     assert found.value == 25.0 and found.interval is not None
     low, high = found.interval
     width = 2 * 1.96 * 100 * np.sqrt(0.25 * 0.75 / 1000)
-    assert abs((high - low) - width) < 0.35 and abs((low + high) / 2 - 25) < 0.4
+    assert abs((high - low) - width) < 0.5 and abs((low + high) / 2 - 25) < 0.4
     assert with_intervals([accuracy(rows)])[0].interval == found.interval
 
 
@@ -69,7 +69,9 @@ def test_two_models_are_compared_on_what_both_were_asked() -> None:
     second = [row(str(i), float(i < 60)) for i in reversed(range(100))]
     found = paired(first, second)
     assert (found.n, found.difference, found.better, found.worse) == (100, 20.0, 20, 0)
-    assert found.p == pytest.approx(2 / 2**20) and 12 < found.interval[0] < 20 < found.interval[1] < 29
+    assert found.p == pytest.approx(2 / 2**20) and found.interval
+    assert 11 < found.interval[0] < 20 < found.interval[1] < 29
     with pytest.raises(ValueError, match="share no question"):
         paired(first[-1:], second)
-    assert paired([row("a", 0.3)], [row("a", 1.0)]).p is None
+    alone = paired([row("a", 0.3)], [row("a", 1.0)])
+    assert alone.p is None and alone.interval is None

@@ -113,7 +113,7 @@ def replace_image(prompt: Example, place: int, image: Image) -> Example:
 def test_batches_keep_to_the_budget_and_hold_each_prompt_once() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, 300)
     prompts = [Example(str(i), np.zeros(n, np.int32), np.zeros(0, np.int32)) for i, n in enumerate(lengths)]
-    found = list(answer._chunks(prompts, 8, 10, 200))
+    found = list(answer.chunks(prompts, 8, 10, 200))
     assert sorted(i for chunk in found for i, _ in chunk) == list(range(300))
     for chunk in found:
         longest = max(len(p.ids) for _, p in chunk)

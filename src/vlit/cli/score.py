@@ -48,13 +48,15 @@ def command(answers: Path, other: Path | None, seed: int, card: bool) -> None:
     found.append(scores_of(second, seed=seed))
     print_scores(found)
     pair = compared(first, second, seed)
-    low, high = pair.interval
     console.print(f"\n[bold]{escape(short_path(other))}[/] against {escape(short_path(answers))}")
     console.print(f"  {pair.n:,} questions that both answered; mean value {pair.difference:+.2f} points")
-    console.print(f"  95 % {low:+.2f} to {high:+.2f} [dim](paired bootstrap)[/]")
+    if pair.interval is not None:
+        console.print(
+            f"  95 % {pair.interval[0]:+.2f} to {pair.interval[1]:+.2f} [dim](paired bootstrap)[/]"
+        )
     told = "" if pair.p is None else f"; McNemar p = {pair.p:.2g}"
     console.print(f"  better on {pair.better:,}, worse on {pair.worse:,}{told}")
-    if low <= 0 <= high:
+    if pair.interval is None or pair.interval[0] <= 0 <= pair.interval[1]:
         console.print("  [yellow]the difference may be chance[/]")
 
 

@@ -88,7 +88,11 @@ def metric(
 
 
 def accuracy(rows: Sequence[Scored], name: str = "accuracy", group: str = "") -> Metric:
-    """The mean of the rows' values, in percent; a row without a value (a judge that failed) is left out."""
+    """The mean of the rows' values, in percent.
+
+    What was not asked is worth nothing, as official scripts have it, and told in ``unasked``. A row without a
+    value (a judge that failed) is left out.
+    """
     own = [row for row in rows if row.value is not None]
     return metric(name, own, ((row.value or 0.0, 1.0) for row in own), ratio, group=group)
 
@@ -111,6 +115,8 @@ def _by_unit(rows: Sequence[Scored], parts: Iterable[Sequence[float]]) -> F64:
     units: dict[str, int] = {}
     at = [units.setdefault(row.question.unit or row.question.id, len(units)) for row in rows]
     numbers = np.array(list(parts), dtype=np.float64)
+    if len(numbers) != len(at):
+        raise ValueError(f"{len(numbers)} parts for {len(at)} rows")
     found = np.zeros((len(units), numbers.shape[1] if numbers.ndim == 2 else 0))
     if len(at):
         np.add.at(found, at, numbers)

@@ -23,7 +23,7 @@ from vlit.data.sample import Sample, Turn
 from vlit.evaluate import likelihood
 from vlit.evaluate.likelihood import Asked, Ready, Way
 from vlit.evaluate.question import Question
-from vlit.tune.answer import _READERS, _ahead, _chunks, _evaluating
+from vlit.tune.answer import READERS, ahead, chunks, evaluating
 from vlit.tune.chat.dialogue import Message, dialogue_of
 from vlit.tune.chat.encode import Encoder, build
 from vlit.tune.example import Refused
@@ -69,9 +69,9 @@ def losses(
     places = list(kept)
     prompts = [kept[place].prompt for place in places]
     longest = max((asked.length for asked in kept.values()), default=0)
-    with _evaluating(model), likelihood.sharing(model, longest) as way, ThreadPoolExecutor(_READERS) as readers:
+    with evaluating(model), likelihood.sharing(model, longest) as way, ThreadPoolExecutor(READERS) as readers:
         tried = False
-        for opened in _ahead(model, _chunks(prompts, batch, 0, None), readers):
+        for opened in ahead(model, chunks(prompts, batch, 0, None), readers):
             yield from ((places[index], why) for index, _, why in opened if isinstance(why, str))
             own = [places[index] for index, _, pixels in opened if not isinstance(pixels, str)]
             ready = [Ready(kept[places[i]], pixels) for i, _, pixels in opened if not isinstance(pixels, str)]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import comb
 
 import numpy as np
 
@@ -26,7 +25,7 @@ class Paired:
 
     n: int  #: questions that both were asked
     difference: float  #: mean value of the second less that of the first, in percent
-    interval: tuple[float, float]  #: 95 %
+    interval: tuple[float, float] | None  #: 95 %; ``None`` for fewer than two units
     better: int  #: questions that the second alone has right
     worse: int  #: questions that the first alone has right
     p: float | None  #: McNemar, exact, two-sided; ``None`` where values are not right or wrong
@@ -80,7 +79,7 @@ def paired(first: Sequence[Scored], second: Sequence[Scored], seed: int = 0) -> 
     return Paired(
         n=len(both),
         difference=difference,
-        interval=interval(tally, seed) or (difference, difference),
+        interval=interval(tally, seed),
         better=better,
         worse=worse,
         p=mcnemar(better, worse) if binary else None,
@@ -88,17 +87,26 @@ def paired(first: Sequence[Scored], second: Sequence[Scored], seed: int = 0) -> 
 
 
 def mcnemar(better: int, worse: int) -> float:
-    """Two-sided exact p that a fair coin would part ``better + worse`` questions as unevenly."""
-    n = better + worse
-    tail = sum(comb(n, k) for k in range(min(better, worse) + 1))
+    """Two-sided exact p that a fair coin would part ``better + worse`` questions as unevenly.
+
+    It takes questions as independent, also those of a unit.
+    """
+    n, term, tail = better + worse, 1, 0
+    for k in range(min(better, worse) + 1):
+        tail += term  # n over k
+        term = term * (n - k) // (k + 1)
     return float(min(1.0, 2 * tail / 2**n))
 
 
 def _resampled(sums: F64, seed: int) -> Iterator[F64]:
-    """Totals (b, k) of resamples, in blocks that fit into memory."""
-    n = len(sums)
+    """Totals (b, k) of resamples, in blocks that fit into memory.
+
+    Units with equal sums are drawn together, by their number: the same distribution in a hundredth of the time.
+    """
+    different, counts = np.unique(sums, axis=0, return_counts=True)
     generator = np.random.default_rng(seed)
-    block = max(1, min(RESAMPLES, _HELD // n))
+    block = max(1, min(RESAMPLES, _HELD // len(different)))
     for start in range(0, RESAMPLES, block):
-        drawn = generator.integers(0, n, size=(min(block, RESAMPLES - start), n))
-        yield np.stack([np.bincount(row, minlength=n) @ sums for row in drawn])
+        yield (
+            generator.multinomial(len(sums), counts / len(sums), size=min(block, RESAMPLES - start)) @ different
+        )

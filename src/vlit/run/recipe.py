@@ -36,6 +36,7 @@ STAGES = Registry(
         "select": "vlit.select.stage:SelectStage",
         "export": "vlit.formats.stage:ExportStage",
         "tune": "vlit.tune.stage:TuneStage",
+        "evaluate": "vlit.evaluate.stage:EvaluateStage",
         "report": "vlit.report.stage:ReportStage",
     },
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Batches of a window. Inside a window prompts are taken by length, so that little is padded.
 _WINDOW = 16
 #: Threads that open the photos of the next batch while the model answers this one.
-_READERS = 2
+READERS = 2
 #: The most likely token, whatever sampling and penalties the checkpoint recommends.
 _GREEDY: Mapping[str, Any] = {
     "do_sample": False,
@@ -115,8 +115,8 @@ def each_answer(
     def run(chunk: Sequence[_Ready]) -> list[Answer]:
         return _generated(model, chunk, max_new_tokens, ends)
 
-    with _evaluating(model), ThreadPoolExecutor(_READERS) as readers:
-        for opened in _ahead(model, _chunks(prompts, batch, max_new_tokens, most_tokens), readers):
+    with evaluating(model), ThreadPoolExecutor(READERS) as readers:
+        for opened in ahead(model, chunks(prompts, batch, max_new_tokens, most_tokens), readers):
             yield from (Answer(index, problem=why) for index, _, why in opened if isinstance(why, str))
             ready = [(i, prompt, pixels) for i, prompt, pixels in opened if not isinstance(pixels, str)]
             yield from in_batches(ready, max(len(ready), 1), run, model.name)
@@ -145,7 +145,7 @@ _Ready = tuple[int, Example, Sequence[_Pixels]]
 _Opened = list[tuple[int, Example, "Sequence[_Pixels] | str"]]
 
 
-def _chunks(prompts: Sequence[Example], batch: int, new: int, most: int | None) -> Iterator[_Chunk]:
+def chunks(prompts: Sequence[Example], batch: int, new: int, most: int | None) -> Iterator[_Chunk]:
     """Prompts of a batch each; in a window the longest first, so that memory runs out early or not at all."""
     for start in range(0, len(prompts), batch * _WINDOW):
         window = sorted(
@@ -159,7 +159,7 @@ def _chunks(prompts: Sequence[Example], batch: int, new: int, most: int | None) 
             window = window[size:]
 
 
-def _ahead(model: Architecture, chunks: Iterator[_Chunk], readers: ThreadPoolExecutor) -> Iterator[_Opened]:
+def ahead(model: Architecture, chunks: Iterator[_Chunk], readers: ThreadPoolExecutor) -> Iterator[_Opened]:
     """Chunks with their photos opened, those of the next one while this one is used."""
     waiting: list[tuple[_Chunk, dict[str, Future[_Pixels | str]]]] = []
 
@@ -263,7 +263,8 @@ def _pad(model: Architecture) -> int:
 
 
 @contextmanager
-def _evaluating(model: Architecture) -> Iterator[None]:
+def evaluating(model: Architecture) -> Iterator[None]:
+    """A model in evaluation; afterwards its modules are as they were."""
     training = [module for module in model.model.modules() if module.training]
     model.model.eval()
     try:
