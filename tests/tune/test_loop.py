@@ -211,6 +211,15 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_change(tmp_path: Path
     assert not list((tmp_path / "bad/stage").glob("checkpoints/*"))
 
 
+def test_a_held_out_loss_that_is_no_number_stops_too(tmp_path: Path) -> None:
+    model = tiny.llava(tmp_path)
+    with torch.no_grad():
+        model.model.model.vision_tower.embeddings.patch_embedding.weight[0] = float("nan")
+    with pytest.raises(VlitError, match="the loss of held-out samples is nan") as error:
+        run(tmp_path, model=model)
+    assert "s100" in error.value.where
+
+
 def test_a_tracker_that_is_not_installed_is_an_error(tmp_path: Path) -> None:
     if importlib.util.find_spec("tensorboard") is not None:
         pytest.skip("it is")

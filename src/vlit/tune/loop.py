@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Iterable, Iterator
@@ -140,19 +141,30 @@ def ready(task: Task) -> tuple[list[Group], Objective, Meter]:
 
 
 def measure(task: Task, objective: Objective, journal: Journal, step: int) -> None:
-    """The loss over what is held out, as a line of metrics."""
+    """The loss over what is held out, as a line of metrics.
+
+    Raises:
+        VlitError: When it is not finite.
+    """
     import torch
 
-    total, labels = torch.zeros((), device=task.team.device), 0
+    from vlit.tune.step import no_number
+
+    total, labels, strange = 0.0, 0, list[str]()
     task.model.model.eval()
     with torch.no_grad():
         for batches in task.held_out_feed():
             journal.skip(step, batches.skipped)
             labels += batches.labels
             for batch in batches.micros:
-                total += objective(batch.to(task.team.device))
+                found = float(objective(batch.to(task.team.device)))
+                total += found
+                strange += () if math.isfinite(found) else batch.samples
     set_modes(task.model, task.stage)
-    loss, count = task.team.sums([float(total), labels])
+    loss, count = task.team.sums([total, labels])
+    if not math.isfinite(loss):
+        samples = [s for own in task.team.gathered(strange) for s in own]
+        raise no_number(f"the loss of held-out samples is {loss}", samples)
     if count:
         journal.write({"step": step, "held_out_loss": loss / count, "held_out_label_tokens": int(count)})
 

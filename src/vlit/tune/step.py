@@ -73,7 +73,8 @@ def update(
     norm = float(length)
     loss = team.sums([float(total)])[0] / labels
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        _refuse(loss, norm, [s for own in team.gathered(ready.samples) for s in own])
+        what = f"the gradient has norm {norm}" if math.isfinite(loss) else f"the loss of this step is {loss}"
+        raise no_number(what, [s for own in team.gathered(ready.samples) for s in own])
     if clip:
         torch.nn.utils.clip_grads_with_norm_(parameters, clip, length)
     optimiser.step()
@@ -100,10 +101,11 @@ def _keep(weight: torch.nn.Parameter, rows: torch.Tensor) -> None:
     weight.grad.mul_(kept)
 
 
-def _refuse(loss: float, norm: float, samples: Sequence[str]) -> None:
+def no_number(what: str, samples: Sequence[str]) -> VlitError:
+    """The error that stops a stage when it has gone astray."""
     told = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
-    raise VlitError(
-        f"the loss of this step is {loss}" if not math.isfinite(loss) else f"the gradient has norm {norm}",
+    return VlitError(
+        what,
         where=f"samples {told}",
         todo="lower lr, raise warmup, or look at these samples; the last checkpoint is kept",
     )
