@@ -51,9 +51,7 @@ def command(answers: Path, other: Path | None, seed: int, card: bool) -> None:
     console.print(f"\n[bold]{escape(short_path(other))}[/] against {escape(short_path(answers))}")
     console.print(f"  {pair.n:,} questions that both answered; mean value {pair.difference:+.2f} points")
     if pair.interval is not None:
-        console.print(
-            f"  95 % {pair.interval[0]:+.2f} to {pair.interval[1]:+.2f} [dim](paired bootstrap)[/]"
-        )
+        console.print(f"  95 % {pair.interval[0]:+.2f} to {pair.interval[1]:+.2f} [dim](paired bootstrap)[/]")
     told = "" if pair.p is None else f"; McNemar p = {pair.p:.2g}"
     console.print(f"  better on {pair.better:,}, worse on {pair.worse:,}{told}")
     if pair.interval is None or pair.interval[0] <= 0 <= pair.interval[1]:
@@ -68,6 +66,17 @@ def show_scores(paths: Sequence[Path]) -> None:
     for path in paths:
         card = path.with_name("card.md")
         console.print(f"  card  [link={card.resolve().as_uri()}]{escape(short_path(card))}[/link]")
+
+
+def one_line(scores: Scores) -> str:
+    """A score as one line of a summary: "Held-out samples: accuracy 8.1 (5.7 to 10.7), all 258 questions"."""
+    main = scores.main()
+    if main is None or main.value is None:
+        return f"{scores.title}: no score, {scores.whole()}"
+    between = "" if main.interval is None else f" ({main.interval[0]:.1f} to {main.interval[1]:.1f})"
+    beside = next((m for m in scores.metrics if m.name == "majority answer" and not m.group), None)
+    more = "" if beside is None or beside.value is None else f", majority answer {beside.value:.1f}"
+    return f"{scores.title}: {main.name} {main.value:.1f}{between}{more}, {scores.whole()}"
 
 
 def print_scores(found: Sequence[Scores]) -> None:

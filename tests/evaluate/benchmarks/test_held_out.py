@@ -15,7 +15,7 @@ from vlit.data.sample import Sample, Turn
 from vlit.data.scene import Image
 from vlit.data.schema import to_table
 from vlit.data.store import part_path, write_part
-from vlit.evaluate.benchmarks.held_out import HeldOut, HeldOutConfig, plain, question_of
+from vlit.evaluate.benchmarks.held_out import HeldOut, HeldOutConfig, plain, question_of, side
 from vlit.evaluate.metric import Metric
 from vlit.evaluate.question import Answered
 from vlit.run.folder import RunFolder
@@ -95,6 +95,20 @@ def test_accuracy_by_task_stands_beside_the_majority_answer_of_training(tmp_path
     assert told("box IoU >= 0.5") == (100.0, 1, 0)  # 0.12 of 0.16
 
 
+def test_yes_and_no_are_told_apart_whatever_the_words(tmp_path: Path) -> None:
+    run_of(tmp_path, SAMPLES, held("a", "b", "c"))
+    questions = bench().load(tmp_path).questions
+    said = ["No, there is none.", "Nobody knows", "Yes"]
+    rows = bench().scored([Answered(question=q, text=t) for q, t in zip(questions, said, strict=True)])
+    found = {m.name: m for m in bench().aggregate(rows)}
+    assert (found["yes or no"].value, found["yes or no"].n, found["yes or no"].failures) == (50.0, 2, 1)
+    assert found["majority yes or no"].value == 50.0 and found["majority yes or no"].failures == 0
+    assert found["accuracy"].value == 0.0
+    assert [side(text) for text in ("(No)", "YES!", "nothing", "yes-man", "I say no", "")] == [
+        "no", "yes", None, "yes", None, None,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "right"),
     [("It is at [0.3, 0.1, 0.5, 0.5].", 1), ("[0.31, 0.1, 0.5, 0.5]", 0), ("on the left", 0), ("", 0)],
@@ -113,7 +127,7 @@ def test_a_photo_that_was_not_there_is_told_apart_from_a_wrong_answer(tmp_path: 
     run_of(tmp_path, SAMPLES, held("a", "b"))
     questions = bench().load(tmp_path).questions
     rows = [Answered(question=questions[0], problem="gone"), Answered(question=questions[1], text="yes")]
-    accuracy, majority = bench().aggregate(bench().scored(rows))
+    accuracy, majority, *_ = bench().aggregate(bench().scored(rows))
     assert (accuracy.value, accuracy.unasked, accuracy.failures) == (50.0, 1, 0)
     assert majority.value == 0.0 and majority.unasked == 1
 

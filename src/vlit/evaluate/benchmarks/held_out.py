@@ -7,6 +7,7 @@ answer of the training samples of the same task would have got, which needs no l
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +29,7 @@ from vlit.run.folder import RunFolder
 
 #: Overlap from which a box counts as found.
 IOU = 0.5
-_TASK, _MAJORITY = "task", "majority"
+_TASK, _MAJORITY, _SIDE = "task", "majority", "side"
 
 
 class HeldOutConfig(BenchmarkConfig):
@@ -65,14 +66,16 @@ class HeldOut(Benchmark[HeldOutConfig]):
             raise _nothing(f"this run {what}", str(run.path))
         found: list[Question] = []
         answers: dict[str, Counter[str]] = defaultdict(Counter)
+        sides: dict[str, Counter[str]] = defaultdict(Counter)
         for sample in samples_of(run, config, stage, setting, open_images=True):
             own = split.get(sample.id)
             if own == "held_out":
                 found.append(question_of(sample))
             elif own == "train":
                 answers[sample.task][plain(_reference(sample))] += 1
-        majority = {task: min(own, key=lambda a: (-own[a], a)) for task, own in answers.items()}
-        questions = [_beside(question, majority) for question in found]
+                if taken := side(_reference(sample)):
+                    sides[sample.task][taken] += 1
+        questions = [_beside(question, _commonest(answers), _commonest(sides)) for question in found]
         if not questions:
             raise _nothing("the samples that were held out are not there any more", str(run.path))
         digest = fingerprint([(q.id, q.prompt, q.references) for q in questions])
@@ -88,7 +91,7 @@ class HeldOut(Benchmark[HeldOutConfig]):
         return float(parsed.value is not None and parsed.value == plain(question.references[0]))
 
     def aggregate(self, rows: Sequence[Scored]) -> list[Metric]:
-        """Accuracy and the majority answer's, over all and by task; then boxes, where there are any."""
+        """Accuracy and the majority answer's, over all and by task; then yes and no, and boxes, if any."""
         tasks = sorted(by_group(rows, _TASK))
         found = [accuracy(rows), _majority(rows)]
         if len(tasks) > 1:
@@ -96,7 +99,7 @@ class HeldOut(Benchmark[HeldOutConfig]):
             alike = [_majority(own, one.group) for own, one in zip(
                 by_group(rows, _TASK, tasks).values(), by_task, strict=True)]  # fmt: skip
             found += [one for pair in zip(by_task, alike, strict=True) for one in pair]
-        return found + _boxes(rows)
+        return found + _sides(rows) + _boxes(rows)
 
 
 def question_of(sample: Sample) -> Question:
@@ -128,11 +131,23 @@ def _reference(sample: Sample) -> str:
     return next((turn.text.strip() for turn in sample.turns if turn.role == "assistant"), "")
 
 
-def _beside(question: Question, majority: Mapping[str, str]) -> Question:
-    """The question with the most frequent answer of its task in training, if it has any."""
-    answer = majority.get(question.groups[_TASK])
-    extra = {**question.extra, _MAJORITY: answer}
-    return question if answer is None else msgspec.structs.replace(question, extra=extra)
+def side(text: str) -> str | None:
+    """Yes or no, where an answer begins with it."""
+    first = re.match(r"\W*(yes|no)\b", text.casefold())
+    return first[1] if first else None
+
+
+def _commonest(counts: Mapping[str, Counter[str]]) -> dict[str, str]:
+    """The most frequent of each task."""
+    return {task: min(own, key=lambda a: (-own[a], a)) for task, own in counts.items()}
+
+
+def _beside(question: Question, majority: Mapping[str, str], sides: Mapping[str, str]) -> Question:
+    """The question with what the training answers of its task say most often."""
+    task = question.groups[_TASK]
+    told = {_MAJORITY: majority.get(task), _SIDE: sides.get(task)}
+    extra = {**question.extra, **{key: value for key, value in told.items() if value is not None}}
+    return msgspec.structs.replace(question, extra=extra)
 
 
 def _majority(rows: Sequence[Scored], group: str = "") -> Metric:
@@ -144,6 +159,22 @@ def _majority(rows: Sequence[Scored], group: str = "") -> Metric:
     ]
     found = metric("majority answer", rows, ((float(hit), 1.0) for hit in hits), ratio, group=group)
     return replace(found, failures=0)
+
+
+def _sides(rows: Sequence[Scored]) -> list[Metric]:
+    """Whether an answer takes the right side, where the reference begins with yes or no, whatever its words."""
+    own = [row for row in rows if side(row.question.references[0])]
+    if not own:
+        return []
+    right = [side(row.question.references[0]) for row in own]
+    said = [side(row.answered.text or "") for row in own]
+    most = [row.question.extra.get(_SIDE) if not row.answered.problem else None for row in own]
+    found = []
+    for name, by in (("yes or no", said), ("majority yes or no", most)):
+        parts = [(float(a == b), 1.0) for a, b in zip(by, right, strict=True)]
+        failures = sum(a is None and not row.answered.problem for a, row in zip(said, own, strict=True))
+        found.append(replace(metric(name, own, parts, ratio), failures=failures if by is said else 0))
+    return found
 
 
 def _boxes(rows: Sequence[Scored]) -> list[Metric]:
