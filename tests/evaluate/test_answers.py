@@ -116,6 +116,17 @@ def test_a_question_that_was_reworded_is_refused_and_a_photo_that_was_moved_is_n
         AnswersFile(path, HEADER, {**KNOWN, "q1": replace(ASKED[1], prompt="?")})
 
 
+def test_answers_stay_when_what_they_are_scored_by_is_put_right(tmp_path: Path) -> None:
+    path = filled(tmp_path / "answers.jsonl", 0, 1)
+    right = msgspec.structs.replace(ASKED[0], references=("B",), groups={"kind": "odd"}, extra={"x": 1})
+    with AnswersFile(path, HEADER, {**KNOWN, "q0": right}) as file:
+        assert file.found["q0"].question == right and file.found["q0"].text == "answer 0\nof two lines"
+    assert read_answers(path).rows[0].question == right
+    other = msgspec.structs.replace(ASKED[0], options=("a dog",))
+    with pytest.raises(VlitError, match="1 of 2 questions, such as q0, differ"):
+        AnswersFile(path, HEADER, {**KNOWN, "q0": other})
+
+
 def test_answers_to_ids_that_the_benchmark_has_not_are_counted_and_put_aside(tmp_path: Path) -> None:
     path = filled(tmp_path / "answers.jsonl", 0, 1, 2)
     with AnswersFile(path, HEADER, {"q0": ASKED[0]}) as file:

@@ -140,7 +140,9 @@ class AnswersFile:
             number = f"{len(changed):,} of {len(before.rows):,} questions, such as {changed[0]}, differ"
             raise other_answers(self.path, [number])
         self.header = msgspec.structs.replace(self.header, date=before.header.date)
-        self.found = {r.question.id: r for r in before.rows if r.question.id in known}
+        replace = msgspec.structs.replace  # what it is scored by may have been put right since
+        rows = [replace(r, question=known[r.question.id]) for r in before.rows if r.question.id in known]
+        self.found = {row.question.id: row for row in rows}
         self._strange = [r for r in before.rows if r.question.id not in known]
         self.repeated, self.damaged = before.repeated, before.damaged
 
@@ -227,13 +229,14 @@ def _header(line: bytes, path: Path) -> Header:
 
 
 def _same(now: Question | None, before: Question) -> bool:
-    """Whether a question is still what was asked; where its photo lies makes no difference."""
-    return now is None or now == before or _placeless(now) == _placeless(before)
+    """Whether a question is put as it was, wherever its photo lies and whatever it is scored by."""
+    return now is None or now == before or _asked(now) == _asked(before)
 
 
-def _placeless(question: Question) -> bytes:
-    images = tuple(msgspec.structs.replace(i, uri=i.uri if i.sha256 is None else "") for i in question.images)
-    return _encode(msgspec.structs.replace(question, images=images))
+def _asked(question: Question) -> tuple[Any, ...]:
+    """What a model is given of a question."""
+    photos = [i.uri if i.sha256 is None else i.sha256 for i in question.images]
+    return question.prompt, photos, question.options, question.extra.get("system")
 
 
 def _short(value: Any) -> str:
