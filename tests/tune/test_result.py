@@ -163,6 +163,26 @@ def test_an_opened_result_has_its_adapters_merged(tmp_path: Path) -> None:
     assert (logits(opened) - logits(model)).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("name", ["llava", "blip2", "flamingo"])
+def test_opened_adapters_read_as_their_own_stage_did(name: str, tmp_path: Path) -> None:
+    """Not as the base does, which keeps the template and the photos' shape of the stage before."""
+    config = config_of(tmp_path, merge=False)
+    model = made(name, tmp_path)
+    model.make_square("pad")
+    adapted(model, config)
+    write(model, tmp_path / "out", config, chat_template="{{ 'of this stage' }}")
+    shape = model.pixels([PIL.Image.new("RGB", (9, 5), (200, 30, 30))])["pixel_values"]
+    for file in ("processor_config.json", "preprocessor_config.json"):
+        if (path := tmp_path / "out" / "base" / file).is_file():  # what a checkpoint of the hub would say
+            path.write_text(path.read_text().replace('"do_pad": true', '"do_pad": false'))
+        if (path := tmp_path / "out" / file).is_file():
+            assert "Pil" not in path.read_text()
+    opened = result.open_result(tmp_path / "out")
+    assert opened.tokenizer.chat_template == "{{ 'of this stage' }}"
+    again = opened.pixels([PIL.Image.new("RGB", (9, 5), (200, 30, 30))])["pixel_values"]
+    assert torch.equal(again, shape)
+
+
 def test_weights_are_written_in_one_format(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 

@@ -84,7 +84,23 @@ def open_result(folder: Path) -> Architecture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of what peft calls in transformers
         model.model = PeftModel.from_pretrained(model.model, str(folder)).merge_and_unload()
+    _read_as_tuned(model, folder)
     return model
+
+
+def _read_as_tuned(model: Architecture, folder: Path) -> None:
+    """Give a model the chat template and the image processor of the stage whose adapters it has got.
+
+    Those beside the weights below are of the stage before, or of the hub.
+    """
+    from vlit.tune.models.parts import image_processor
+
+    model.tokenizer.chat_template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    if hasattr(model.processor, "image_processor"):
+        model.processor.image_processor = image_processor(str(folder))
+        model.processor.chat_template = model.tokenizer.chat_template
+    else:
+        model.processor = image_processor(str(folder))
 
 
 def _base_of(folder: Path) -> str | None:
@@ -163,6 +179,8 @@ def _write_adapters(
 ) -> None:
     from safetensors.torch import save_file
 
+    from vlit.tune.models.pictures import save_processor
+
     name = str(model.model.name_or_path)
     if not _base_is_on_the_hub(model, config, stage):
         name = BASE
@@ -176,7 +194,7 @@ def _write_adapters(
     )
     _peft_config(layers, config, name).save_pretrained(folder)
     model.tokenizer.save_pretrained(folder)
-    model.processor.save_pretrained(folder)
+    save_processor(model.processor, model.tokenizer, folder)
 
 
 def _peft_config(layers: Mapping[str, Any], config: TuneConfig, base: str) -> Any:
