@@ -15,7 +15,7 @@ from tests.tune import tiny
 from vlit.data.errors import VlitError
 from vlit.evaluate.answers import read_answers
 from vlit.evaluate.registry import BENCHMARKS
-from vlit.evaluate.scores import read_scores
+from vlit.evaluate.scores import evaluated, read_scores, scores_of
 from vlit.run.engine import execute, plan
 from vlit.run.folder import RunFolder
 from vlit.run.progress import Progress
@@ -144,6 +144,43 @@ def test_a_server_answers_and_what_it_refused_can_be_asked_again(asked: Path, de
     scores = read_scores(run.path / "evaluation" / "scripted" / "file_toy" / "scores.json")
     main = scores.main()
     assert main is not None and main.value == 100.0 and scores.model == "org/scripted"
+
+
+def test_a_judge_scores_what_was_answered_and_its_silence_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BENCHMARKS._builtin, "judged_toy", "tests.evaluate.toy:JudgedToy")
+
+    def talk(body: dict[str, Any], digest: str, index: int) -> str:
+        asked = words_of(body["messages"][1 if body["messages"][0]["role"] == "system" else 0])
+        if asked.startswith("Mark this: "):
+            return {"0": "9", "1": "0", "2": "well"}[asked.removeprefix("Mark this: ")]
+        return asked.split("number ")[1].rstrip("?")
+
+    with ScriptedTeacher(says=talk) as server:
+        values = {
+            "name": "t",
+            "teacher": {"model": "gpt", "endpoints": [{"url": server.url}]},
+            "evaluate": {
+                "models": [{"model": "m", "endpoint": server.url}],
+                "benchmarks": {"judged_toy": None},
+            },
+        }
+        run, _ = run_it(parse_recipe(json.dumps(values), base=tmp_path), tmp_path)
+        asked = len(server.log)
+        assert asked == 3 + 4  # the mark that cannot be read is sent back once
+        run_it(parse_recipe(json.dumps(values), base=tmp_path), tmp_path, again="evaluate")
+        assert len(server.log) == asked
+    folder = run.path / "evaluation" / "m" / "judged_toy"
+    scores = read_scores(folder / "scores.json")
+    main = scores.main()
+    assert (
+        main is not None and main.value == 50.0 and main.n == 2 and scores.judge.startswith("gpt, prompt toy ")
+    )
+    assert scores.unscored == 1 and scores.failures == 0 and "1 without a verdict" in scores.whole()
+    again = scores_of(evaluated(folder / "answers.jsonl"))
+    assert again.metrics[0].value == 50.0
+    assert "the judge gave no verdict that can be read" in (folder / "card.md").read_text()
 
 
 def test_a_run_that_tunes_is_evaluated_on_what_it_held_out(tmp_path: Path, demo: Path) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from tests.tune.photos import photos
 from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
+from vlit.evaluate.judge import Ask, JudgedBenchmark, JudgedConfig, JudgePrompt, Said
 from vlit.evaluate.metric import Metric, accuracies, accuracy
 from vlit.evaluate.parsing.reading import Reading
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
@@ -74,6 +75,37 @@ class FileToy(Toy):
 
     def submission(self, rows: Sequence[Answered]) -> dict[str, bytes]:
         return {"upload.json": json.dumps({row.question.id: row.text for row in rows}).encode()}
+
+
+class JudgedToy(JudgedBenchmark[JudgedConfig]):
+    """Three questions without photos; the judge gives 0 to 9."""
+
+    name: ClassVar[str] = "judged_toy"
+    title: ClassVar[str] = "Judged toy"
+    source: ClassVar[str] = "none"
+    protocols: ClassVar[tuple[str, ...]] = ("mark",)
+    judge_prompt = JudgePrompt("toy", "You mark answers.", "Mark this: {answer}", "No mark: {flaw}")
+    Config: ClassVar[type[BenchmarkConfig]] = JudgedConfig
+
+    def load(self, base: Path) -> Loaded:
+        return Loaded([Question(id=f"j{n}", prompt=f"Tell number {n}?") for n in range(3)], {})
+
+    def asks(self, row: Answered) -> Sequence[Ask]:
+        return [Ask("mark", f"Mark this: {row.text}")]
+
+    def parse(self, question: Question, text: str) -> Parsed:
+        """One digit."""
+        return Parsed(text, "digit") if text.isdigit() else Parsed(None, "no digit")
+
+    def score(self, question: Question, parsed: Parsed) -> float:
+        return float(parsed.value or 0) / 9
+
+    def verdict(self, row: Answered, said: Sequence[tuple[Said, Parsed]]) -> Scored:
+        ((_, parsed),) = said
+        return Scored(row, parsed, None if parsed.failed else self.score(row.question, parsed))
+
+    def aggregate(self, rows: Sequence[Scored]) -> list[Metric]:
+        return [accuracy(rows)]
 
 
 def questions(count: int) -> list[Question]:
