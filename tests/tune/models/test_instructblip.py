@@ -13,6 +13,8 @@ from tests.tune.models.test_blip2 import batched, dense, ones, ours, prompts, sa
 from tests.tune.tiny_blip2 import QUERIES, example
 from vlit.data.errors import VlitError
 from vlit.tune.answer import answers
+from vlit.tune.chat.encode import Encoder
+from vlit.tune.chat.template import Template
 from vlit.tune.config import ModelConfig
 from vlit.tune.loss import summed
 from vlit.tune.models.instructblip import LONGEST, InstructBlip
@@ -169,3 +171,12 @@ def test_without_weights_slots_and_instructions_are_the_same(model: InstructBlip
         light.instruct(["a dog"])["qformer_input_ids"].tolist()
         == model.instruct(["a dog"])["qformer_input_ids"].tolist()
     )
+
+
+def test_it_is_said_that_servers_give_the_q_former_more_than_training_does(tmp_path: Path) -> None:
+    told = {}
+    for name, made in (("here", tiny_blip2.instructblip), ("plain", tiny_blip2.blip2)):
+        model = made(tmp_path / name)
+        found = Encoder(model, Template.of(model.tokenizer, "blip2"), max_length=64)
+        told[name] = any("Q-Former reads the first question alone" in remark for remark in found.remarks)
+    assert told == {"here": True, "plain": False}

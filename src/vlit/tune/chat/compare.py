@@ -117,6 +117,11 @@ def _on_clues(encoder: Encoder) -> str:
         found.append("answers are trained without thinking: serve with enable_thinking false")
     if "strftime_now" in layout.text or "date_string" in layout.text:
         found.append("the chat template writes the date; in training it is always 26 Jul 2024")
+    if hasattr(encoder.model, "instruct"):
+        found.append(
+            "the Q-Former reads the first question alone; the model's processor gives it the whole prompt, "
+            "so replace that as the model card shows"
+        )
     return "; ".join(found)
 
 
