@@ -18,6 +18,8 @@ from vlit.assess.registry import INDICATORS
 from vlit.cli import COMMANDS, group
 from vlit.collect.importer import Importer
 from vlit.collect.registry import IMPORTERS
+from vlit.evaluate.config import EvaluatedModel
+from vlit.evaluate.registry import BENCHMARKS
 from vlit.formats.mix_config import MixSet
 from vlit.formats.stage import FileConfig
 from vlit.generate.config import AdaptConfig
@@ -66,6 +68,7 @@ LISTED: dict[str, type[pydantic.BaseModel]] = {
     "Variants": VariantsConfig,
     "A file": FileConfig,
     "A model": ModelConfig,
+    "A model that answers": EvaluatedModel,
     "A stage of tuning": StageConfig,
     "Trainable": Trainable,
     "Data of a stage": DataConfig,
@@ -73,8 +76,20 @@ LISTED: dict[str, type[pydantic.BaseModel]] = {
     "Held out": HeldOut,
     **{
         n: STAGES.load(n).Config
-        for n in ("collect", "load", "mix", "choose", "observe", "assess", "select", "tune", "report")
+        for n in (
+            "collect",
+            "load",
+            "mix",
+            "choose",
+            "observe",
+            "assess",
+            "select",
+            "tune",
+            "evaluate",
+            "report",
+        )
     },
+    **{n: BENCHMARKS.load(n).Config for n in BENCHMARKS.names()},
     **{n: IMPORTERS.load(n) for n in IMPORTERS.names()},
     **{n: INDICATORS.load(n).Config for n in INDICATORS.names() if INDICATORS.load(n).Config.model_fields},
 }
@@ -150,7 +165,11 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
 def test_recipes_in_the_documentation_are_right(where: str, text: str, tmp_path: Path) -> None:
     values = yaml.safe_load(text)
     # A page that shows one stage leaves out those before it.
-    before: dict[str, Any] = {"collect": {"sources": [{"kind": "auto", "path": "."}]}, "generate": None, "assess": None}
+    before: dict[str, Any] = {
+        "collect": {"sources": [{"kind": "auto", "path": "."}]},
+        "generate": None,
+        "assess": None,
+    }
     if "tune" in values:
         before["select"] = None
     needed = {k: v for k, v in before.items() if not {"load", "mix"} & set(values) or k == "assess"}

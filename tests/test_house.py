@@ -37,12 +37,13 @@ TRAVELLING = {
 }
 STAGES = {"report", "evaluate", "tune", "select", "assess", "generate", "collect", "formats"}
 #: The report and the selection ask the registry what each indicator declares: its direction and its principle;
-#: the report asks what a stage of tuning does where its recipe says nothing.
+#: the report asks what a stage of tuning does where its recipe says nothing, and how a score is to be read.
 #: A reference corpus to assess by, and a set to tune on, are files of a training-data format. Evaluation loads
 #: models through tune.
 ALLOWED = {
     ("report", "assess"),
     ("report", "tune"),
+    ("report", "evaluate"),
     ("select", "assess"),
     ("assess", "formats"),
     ("tune", "formats"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, get_args
 
+import msgspec
 from rich.markup import escape
 
 from vlit.cli.common import console, program, short_path
@@ -30,6 +31,10 @@ def show_summary(stages: Sequence[Stage[Any]], run: RunFolder) -> None:
     if "select" in by_name:
         _selection(run)
     _quarantine(run, by_name)
+    if "tune" in by_name:
+        _tuning(run)
+    if "evaluate" in by_name:
+        _scores(run)
     if "export" in by_name:
         for file in by_name["export"].files(run):
             _line("export", f"{_linked(file, short_path(file))} [dim]({_size(file)})[/]")
@@ -52,6 +57,28 @@ def _selection(run: RunFolder) -> None:
     variants = [f"{escape(name)} {len(run.variant(name).selected):,}" for name in run.variants()]
     if variants:
         _line("variants", ", ".join(variants))
+
+
+def _tuning(run: RunFolder) -> None:
+    """Where the tuned model is, and what each stage did to the loss on what was held out."""
+    _line("model", f"{_linked(run.path / 'model', short_path(run.path / 'model'))}")
+    for path in sorted(run.path.glob("model/stages/*/outcome.json"), key=lambda p: p.stat().st_mtime_ns):
+        found = msgspec.json.decode(path.read_bytes())
+        before, after = found["held_out_before"], found["held_out_after"]
+        loss = "" if after is None else f"; held-out loss {before:.2f} to {after:.2f}"
+        _line("", f"[dim]{escape(path.parent.name)}:[/] {plural(found['steps'], 'step')}{loss}")
+
+
+def _scores(run: RunFolder) -> None:
+    """The number that counts of each benchmark."""
+    from vlit.cli.score import one_line
+    from vlit.evaluate.scores import read_scores
+
+    for number, path in enumerate(sorted(run.path.glob("evaluation/*/*/scores.json"))):
+        _line(
+            "" if number else "scores",
+            f"[dim]{escape(path.parts[-3])}:[/] {escape(one_line(read_scores(path)))}",
+        )
 
 
 def _teacher(run: RunFolder) -> None:

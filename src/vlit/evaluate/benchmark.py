@@ -46,6 +46,8 @@ class Benchmark(ABC, Generic[C]):
         metric: Name and group of the number that papers quote, e.g. ("accuracy", "").
         licence: Of the questions, as published.
         max_new_tokens: What an answer may take.
+        beyond: Fields of records that are lost since the benchmark is without them, such as videos: a score
+            is whole without these.
     """
 
     name: ClassVar[str]
@@ -55,6 +57,7 @@ class Benchmark(ABC, Generic[C]):
     metric: ClassVar[tuple[str, str]] = ("accuracy", "")
     licence: ClassVar[str] = ""
     max_new_tokens: ClassVar[int] = 32
+    beyond: ClassVar[tuple[str, ...]] = ()
     judged: ClassVar[bool] = False  #: whether a judge scores it; ``score`` is then given the judge's reply
     Config: ClassVar[type[BenchmarkConfig]]
 

@@ -101,8 +101,7 @@ def chosen(questions: Sequence[Question], limit: int | None, seed: int) -> list[
 def header_of(answerer: Answerer, benchmark: AnyBenchmark, loaded: Loaded, seed: int) -> Header:
     """The header of the answers to come."""
     about = answerer.about(benchmark, loaded.questions[0])
-    beyond = getattr(benchmark, "beyond", ())  # e.g. SEED-Bench's questions about videos
-    dropped = [row for row in loaded.lost if row.action == "dropped" and row.field not in beyond]
+    dropped = [row for row in loaded.lost if row.action == "dropped" and row.field not in benchmark.beyond]
     return Header(
         benchmark=benchmark.name,
         protocol=benchmark.protocol,

@@ -100,7 +100,7 @@ class StageConfig(stage.Config):
     template: str | None = Field(None, description="chat template of this stage; by default the model's")
     train_embeddings: Literal["all", "new"] = Field(
         "all",
-        description="new: of the token embeddings only the rows of tokens that were added, also of a frozen llm",
+        description="new: of the token embeddings only the rows of added tokens, also of a frozen llm",
     )
 
 

@@ -1,8 +1,8 @@
 """Low-rank adapters and the weights that they sit on, told apart by their names; merged, or kept.
 
 Adapters are expected to be injected (``peft.inject_adapter_in_model``): a tuned linear layer ``q_proj`` then
-holds ``q_proj.base_layer.weight``, ``q_proj.lora_A.default.weight`` and ``q_proj.lora_B.default.weight``; nothing
-here changes the model: training can go on, and no copy of it is made beyond the weights that are written.
+holds ``q_proj.base_layer.weight``, ``q_proj.lora_A.default.weight`` and ``q_proj.lora_B.default.weight``;
+nothing here changes the model: training can go on, and no copy of it is made but of the weights written.
 """
 
 from __future__ import annotations

@@ -83,6 +83,7 @@ class Seed(Choice[SeedConfig]):
     over questions, and no mean of dimensions.
     """
 
+    beyond: ClassVar[tuple[str, ...]] = ("data_type",)
     name = "seed"
     title = "SEED-Bench"
     source = "Li et al., SEED-Bench (2023); eval.py of its repository; letters as in LLaVA-1.5 (2023)"
