@@ -235,6 +235,18 @@ def test_a_new_result_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"clip", "llama", "out"}
 
 
+def test_what_a_killed_process_has_left_is_cleared_away(tmp_path: Path) -> None:
+    config, model = config_of(tmp_path), tiny.llava(tmp_path)
+    write(model, tmp_path / "out", config)
+    (tmp_path / "out").rename(tmp_path / ".out.old")  # killed between two renames
+    (tmp_path / ".out.tmp").mkdir()
+    (tmp_path / ".out.tmp" / "half").touch()
+    with pytest.raises(RuntimeError), result._replacing(tmp_path / "out"):
+        raise RuntimeError("and the next one fails")
+    assert (tmp_path / "out" / "vlit.json").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {"clip", "llama", "out"}
+
+
 FULL = """
 import resource, signal, sys
 from pathlib import Path

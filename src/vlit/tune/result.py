@@ -321,9 +321,12 @@ def _files(folder: Path) -> list[str]:
 @contextlib.contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """Fill a folder beside this one that takes its name when all of it is on the disk."""
-    new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    # Names without a process's number: what a killed one has left is as large as the model, and is found again.
+    new, old = folder.with_name(f".{folder.name}.tmp"), folder.with_name(f".{folder.name}.old")
     try:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         yield new
