@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -14,6 +15,18 @@ REPOSITORY = Path(__file__).parents[1]
 def demo() -> Path:
     """The 44 photos and annotations that ship with vlit."""
     return REPOSITORY / "src" / "vlit" / "demo"
+
+
+def demo_data_recipe(folder: Path) -> Path:
+    """The demo's recipe as far as it makes data: runs end in the same bytes, and in seconds."""
+    here = REPOSITORY / "src" / "vlit" / "demo"
+    values = yaml.safe_load((here / "recipe.yaml").read_text())
+    for stage in ("tune", "evaluate"):
+        del values[stage]
+    values["collect"]["sources"][0] |= {"path": str(here), "attribution": str(here / "ATTRIBUTION.csv")}
+    path = folder / "demo.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    return path
 
 
 def shared_data(name: str) -> Path:

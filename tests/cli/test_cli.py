@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image as PILImage
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, demo_data_recipe
 from vlit import cli
 from vlit.cli import COMMANDS
 from vlit.run.folder import RunFolder
@@ -98,7 +98,7 @@ def test_a_run_step_by_step(tmp_path: Path, demo: Path) -> None:
 
 
 def test_a_run_ends_with_what_came_of_it(tmp_path: Path, demo: Path) -> None:
-    run = ("run", str(demo / "recipe.yaml"), "--workers", "1", "--set", "collect.images=skip")
+    run = ("run", str(demo_data_recipe(tmp_path)), "--workers", "1", "--set", "collect.images=skip")
     gate = "select.gates={grounded_correctness: {min: 2}}"
     done = vlit(*run, "--set", "assess.indicators={grounded_correctness: {}}", "--set", gate, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import demo_data_recipe
 
 TABLES = (
     "scenes", "samples", "pictures", "embeddings", "scores", "set_scores", "verdicts", "selected", "quarantine"
@@ -20,8 +24,15 @@ TABLES = (
 KILLS = 20
 
 
+@functools.cache
+def recipe() -> Path:
+    """One file for all runs: where it lies stands in run.json."""
+    return demo_data_recipe(Path(tempfile.mkdtemp(prefix="vlit-demo-")))
+
+
 def start(runs: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "vlit", "demo", "--runs", str(runs), "--set", "collect.shard_size=4"]
+    command = [sys.executable, "-m", "vlit", "run", str(recipe()), "--runs", str(runs)]
+    command += ["--set", "collect.shard_size=4"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
 
 
