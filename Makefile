@@ -5,7 +5,7 @@ PY := .venv/bin/python
 VLIT := .venv/bin/vlit
 LOCK := pyproject.toml constraints.txt scripts/setup.sh
 
-.PHONY: help demo test lint docs bench lock clean
+.PHONY: help demo test cover lint docs bench lock clean
 .NOTPARALLEL:    # two targets must not set up the same .venv at once
 
 help:            ## show this list
@@ -22,6 +22,9 @@ demo: .venv/.core  ## the main job on 44 real photos: measured instruction set, 
 test: .venv/.dev   ## lint, types, tests
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 .venv/bin/pytest -n auto
+
+cover: .venv/.dev  ## the tests with their coverage, which takes a quarter longer
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 .venv/bin/pytest -n auto --cov --cov-report=term
 
 docs: .venv/.dev   ## build the documentation into site/
