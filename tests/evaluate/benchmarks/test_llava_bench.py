@@ -100,6 +100,20 @@ def test_official_files_are_joined_by_id_and_image_and_losses_are_told(folder: P
     assert set(loaded.files) == {"q.jsonl", "c.jsonl", "a.jsonl"}
 
 
+def test_official_names_find_the_photos_of_cocos_folder(folder: Path) -> None:
+    """The official questions say 000000000002.jpg; the folder val2014 has COCO_val2014_000000000002.jpg."""
+    (folder / "images" / "000000000002.jpg").rename(folder / "images" / "COCO_val2014_000000000002.jpg")
+    loaded = bench().load(folder)
+    assert [q.id for q in loaded.questions] == ["0", "1", "2", "3"]
+    assert loaded.questions[3].images[0].uri.endswith("COCO_val2014_000000000002.jpg")
+
+
+@pytest.mark.parametrize("instances", [3, None, [None], "dog", [{"category": "dog"}], {"category": "dog"}])
+def test_objects_of_another_layout_are_no_context_and_no_crash(folder: Path, instances: Any) -> None:
+    lines(folder / "c.jsonl", [{"image": "000000000002.jpg", "captions": ["A cat."], "instances": instances}])
+    assert [q.extra["context"] for q in bench().load(folder).questions] == ["A cat."]
+
+
 def test_relative_score_is_a_ratio_of_means_and_not_a_mean_of_ratios(folder: Path) -> None:
     questions = bench().load(folder).questions
     rows = answered(questions, "w", "x", "y", "z")
@@ -147,6 +161,16 @@ def test_official_quirk_failures_are_averaged_as_minus_one_beside_our_number(fol
     assert found["relative score, official parser", ""] == pytest.approx(
         100 * (6 - 1 - 1 + 90) / (8 - 1 - 1 + 85)
     )
+
+
+def test_official_parser_reads_the_first_reply_even_an_empty_one(folder: Path) -> None:
+    rows = answered(bench().load(folder).questions[:1], "w")
+    found = judged(rows, {"0": {REFERENCE_FIRST: "8 6"}})
+    said = Said(ask=REFERENCE_FIRST, text="8 6", first="")  # sent back, as the first reply was empty
+    found = Judged(found.header, {"0": Judgement(id="0", answer=digest(rows[0]), said=(said,))})
+    scored = bench().scored_by(rows, found)
+    assert scored[0].parsed.rule == "first line; official parser: -1 -1"
+    assert table(bench().aggregate(scored))["relative score", ""] == 75.0
 
 
 def test_all_replies_unreadable_give_no_score(folder: Path) -> None:
@@ -223,6 +247,9 @@ def test_in_the_wild_reads_captions_and_prefixed_categories(folder: Path) -> Non
     loaded = LlavaBenchWild(LlavaBenchConfig.model_validate(FILES)).load(folder)
     assert [q.groups["category"] for q in loaded.questions] == ["detail", "poems"]
     assert loaded.questions[0].extra["context"] == "A view."
+    lines(folder / "c.jsonl", [{"id": 1, "image": "000000000001.jpg", "caption": ["A view.", "A hill."]}])
+    several = LlavaBenchWild(LlavaBenchConfig.model_validate(FILES)).load(folder)
+    assert several.questions[0].extra["context"] == "A view.\nA hill."
     assert list(loaded.remarks) == ["categories that the official files do not have: poems"]
 
 

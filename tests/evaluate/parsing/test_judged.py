@@ -86,9 +86,15 @@ def test_a_pair_of_the_question_is_never_taken(x: int, y: int) -> None:
 
 
 def test_official_rule_reads_the_first_line_alone() -> None:
-    assert official_score_pair("9, 8.5\nx").value == "9 8.5"
+    assert official_score_pair("9 8.5\nx").value == official_score_pair("9,8.5\nx").value == "9 8.5"
     assert official_score_pair("Scores:\nAssistant 1: 9\nAssistant 2: 8").failed
     assert official_score_pair("85 90").value == "85 90"  # official: any numbers
+
+
+@pytest.mark.parametrize("text", ["9, 8.5\nx", "9 8 \nx", " 9 8", "9  8"])
+def test_quirk_of_the_official_rule_a_second_space_makes_scores_unreadable(text: str) -> None:
+    assert official_score_pair(text).failed
+    assert not score_pair(text).failed
 
 
 def test_stored_reviews_are_all_found_and_three_need_more_than_the_first_line() -> None:
@@ -115,13 +121,20 @@ def test_stored_reviews_are_all_found_and_three_need_more_than_the_first_line() 
         ("The answer has 1 of 2 elements.\nScore: 0.5", "0.5"),
         ("0.5 (half of it)", "0.5"),
         ("Correctness: .9", "0.9"),
+        ("Score: 0.7 out of 1", "0.7"),
+        ("On the scale of 0.0 to 1.0 it is 0.4.", "0.4"),
+        ("2-3 elements are there.\nScore: 0.6", "0.6"),
+        ("Score: 0.7 of 1.0.", "0.7"),
+        ("Score: 0.5, as half of it is there.", "0.5"),
     ],
 )
 def test_scores_between_0_and_1(text: str, value: str) -> None:
     assert unit_score(text).value == value
 
 
-@pytest.mark.parametrize("text", ["", "good", "7", "0.5 or 0.7", "50%", "1/2", "-0.5", "1.5", "<think>0.5"])
+@pytest.mark.parametrize("text", ["", "good", "7", "0.5 or 0.7", "50%", "1/2", "-0.5", "1.5", "<think>0.5",
+                                  "Score: 0,5", "0,5", "Score: 1 out of 10", "Score: 1 of 2 elements",
+                                  "Score: 0.5-0.6", "Score: 0.5 to 0.6"])  # fmt: skip
 def test_no_score_between_0_and_1_is_a_failure(text: str) -> None:
     assert unit_score(text).failed
 

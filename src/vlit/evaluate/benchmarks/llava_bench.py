@@ -33,13 +33,15 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 
+from vlit.data.images import ImageProblem
 from vlit.data.sample import IMAGE_TOKEN
+from vlit.data.scene import Image
 from vlit.data.seeds import rng
 from vlit.evaluate.benchmark import Loaded
 from vlit.evaluate.judge import Ask, JudgedBenchmark, JudgedConfig, JudgePrompt, Said
 from vlit.evaluate.metric import F64, Metric, by_group, metric, ratio
 from vlit.evaluate.parsing.judged import numbers, official_score_pair, score_pair
-from vlit.evaluate.parsing.reading import Needs, Reading, Record
+from vlit.evaluate.parsing.reading import Needs, Photos, Reading, Record
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
 
 #: Names of the two orders, by which answer is Assistant 1.
@@ -69,6 +71,7 @@ PROMPT = JudgePrompt(
 
 OFFICIAL = "official parser"
 _OBJECT = {"category", "bbox"}
+_VAL2014 = "COCO_val2014_"
 _SILENT = "(This assistant gave no answer.)"
 _BOXES = "\n\nObjects as [left, top, right, bottom], in shares of width and height:\n"
 
@@ -111,7 +114,7 @@ class _LlavaBench(JudgedBenchmark[LlavaBenchConfig]):
                 reading.lose_record(record, "image", name, "there is no text about this image for the judge")
             elif reference is None:
                 reading.lose_record(record, "question_id", record.id, "there is no reference answer")
-            elif (image := reading.photo(photos, name, record)) is not None:
+            elif (image := _photo(reading, photos, name, record)) is not None:
                 category = record["category"].removeprefix("llava_bench_")
                 questions.append(
                     Question(
@@ -195,7 +198,7 @@ class _LlavaBench(JudgedBenchmark[LlavaBenchConfig]):
     def _official(self, said: Sequence[tuple[Said, Parsed]]) -> str:
         """What the official parser makes of the first reply where it is not the same; else nothing."""
         one, parsed = said[0]
-        text = one.first or one.text
+        text = one.text if one.first is None else one.first  # an empty first reply is one, too
         if not self._is_official or text is None:
             return ""
         official = official_score_pair(text).value or "-1 -1"
@@ -237,8 +240,11 @@ class LlavaBenchCoco(_LlavaBench):
     def context(self, record: Record) -> str:
         """The captions, and the objects with their boxes; an image without any box has its captions alone."""
         captions = [str(text).strip() for text in record["captions"]]
+        told = record.get("instances", [])
         objects = [
-            one for one in record.get("instances", []) if isinstance(one, dict) and one.keys() >= _OBJECT
+            one
+            for one in (told if isinstance(told, list) else [])
+            if isinstance(one, dict) and one.keys() >= _OBJECT
         ]
         boxes = [f"{one['category']}: {one['bbox']}" for one in objects]
         return "\n".join(captions) + (_BOXES + "\n".join(boxes) if boxes else "")
@@ -251,11 +257,12 @@ class LlavaBenchWild(_LlavaBench):
     title = "LLaVA-Bench (In-the-Wild)"
     source = "Liu et al. 2023, Visual Instruction Tuning; LLaVA, llavabench.sh"
     licence = "Apache-2.0; photos from the web"
-    told: ClassVar[Needs] = {"caption": str}
+    told: ClassVar[Needs] = {"caption": (str, list)}
 
     def context(self, record: Record) -> str:
-        """The caption."""
-        return str(record["caption"]).strip()
+        """The caption, or all of them, one a line."""
+        own = record["caption"]
+        return "\n".join(str(text).strip() for text in (own if isinstance(own, list) else [own])).strip()
 
 
 def pairs(parsed: Parsed) -> list[tuple[float, float]]:
@@ -290,4 +297,12 @@ def _means(parsed: Parsed) -> tuple[float, float]:
 
 def _bare(name: str) -> str:
     """An image's name as all three files can be joined by it."""
-    return Path(name).stem.removeprefix("COCO_val2014_")
+    return Path(name).stem.removeprefix(_VAL2014)
+
+
+def _photo(reading: Reading, photos: Photos, name: str, record: Record) -> Image | None:
+    """The photo as the file calls it, or as COCO's folder of 2014 does, with ``COCO_val2014_`` before it."""
+    try:
+        return photos.find(_VAL2014 + Path(name).name.removeprefix(_VAL2014))
+    except ImageProblem:
+        return reading.photo(photos, name, record)

@@ -30,7 +30,12 @@ _NAMED = re.compile(
     re.I,
 )
 _TUPLE = re.compile(rf"[(\[]\s*{_NUMBER}{_SCALE}\s*,\s*{_NUMBER}{_SCALE}\s*[)\]]")
-_ALONE = re.compile(r"(?<![\w./-])(?:0(?:\.\d+)?|1(?:\.0+)?|\.\d+)(?![\w/%]|\.\d)")
+#: A number from 0 to 1 that is no part of another ("0,5") and not of a scale ("1 of 10").
+_ALONE = re.compile(
+    r"(?<![\w.,/-])(?:0(?:\.\d+)?|1(?:\.0+)?|\.\d+)(?![\w/%]|[.,]\d)"
+    r"(?!\s+(?:out\s+)?of\s+(?!1(?:\.0+)?\b|one\b)\w)"
+)
+_RANGE = re.compile(r"(?<![\w.])\d*\.?\d+\s*(?:-|\u2013|to\b)\s*\d*\.?\d+")
 _SCORE = re.compile(r"\b(?:score|correctness|grade)\s*(?:is|[:=])\s*", re.I)
 
 
@@ -59,11 +64,12 @@ def score_pair(text: str, *said: str) -> Parsed:
 
 
 def official_score_pair(text: str) -> Parsed:
-    """As LLaVA's script reads them: two numbers in the first line, parted by spaces or commas; any numbers."""
-    parts = text.split("\n")[0].replace(",", " ").split(" ")
-    numbers = [part for part in parts if part]
+    """As LLaVA's script reads them: two numbers of any size, the whole first line, one space or comma between.
+
+    Quirk, kept: "8, 9" and a space behind the second number are no scores, as the script cuts at every space.
+    """
     try:
-        first, second = map(float, numbers)
+        first, second = map(float, text.split("\n")[0].replace(",", " ").split(" "))
     except ValueError:
         return Parsed(None, "the first line has no two numbers; the official script scores -1 and -1")
     return Parsed(f"{first:g} {second:g}", "first line")
@@ -74,11 +80,12 @@ def unit_score(text: str) -> Parsed:
 
     The official grader of MM-Vet (Yu et al. 2023) asks for three tokens, splits them at the space and reads a
     number. Here: the last number after "score:" or the like; else the only number between 0 and 1 of the reply.
-    Several different ones without such a word are a failure.
+    Several different ones without such a word are a failure, and so is a range ("0.5-0.6").
     """
     text = spoken(text)
     if not text:
         return Parsed(None, "the judge said nothing")
+    text = _RANGE.sub("", text)
     told = [found for word in _SCORE.finditer(text) if (found := _ALONE.match(text, word.end()))]
     if told:
         return Parsed(_short(told[-1][0]), "score:")
