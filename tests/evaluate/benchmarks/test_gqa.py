@@ -193,6 +193,44 @@ def test_bad_records_are_lost_and_wrong_files_stop(folder: Path) -> None:
             load(folder)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"types": 3}, {"types": []}, {"semantic": "x"}, {"semantic": [None]}, {"entailed": 3}, {"groups": "x"}],
+)
+def test_a_field_of_another_layout_is_lost_with_its_reason_and_never_a_crash(
+    folder: Path, changed: Any
+) -> None:
+    write(folder, {**RECORDS, "7": record("x", **changed)})
+    benchmark, loaded = load(folder, consistency=True)
+    assert [(row.record, row.field) for row in loaded.lost] == [("7", next(iter(changed)))]
+    assert metrics(benchmark, loaded.questions, lambda _: "picture")["accuracy", ""].n == 5
+
+
+def test_numbers_that_were_asked_for_and_cannot_be_told_stop_before_a_question_is_asked(folder: Path) -> None:
+    write(folder, {"1": record("picture", entailed=["1", "77"])})
+    with pytest.raises(VlitError, match=r"does not hold what its questions entail[\s\S]*all questions"):
+        load(folder, consistency=True)
+    for wrong, why in (
+        ({"9": {"valid": [], "plausible": []}}, "choices of none of the questions"),
+        ({"1": {"valid": "picture", "plausible": []}}, "no lists valid and plausible"),
+        ({"1": {"valid": []}}, "no lists valid and plausible"),
+    ):
+        (folder / "val_choices.json").write_text(json.dumps(wrong))
+        with pytest.raises(VlitError, match=why):
+            load(folder, choices="val_choices.json")
+
+
+def test_numbers_over_a_part_say_so(folder: Path) -> None:
+    write(folder, {**RECORDS, "7": record("x", entailed=["99"])})
+    (folder / "val_choices.json").write_text(json.dumps({"1": {"valid": ["x"], "plausible": []}}))
+    benchmark, loaded = load(folder, consistency=True, choices="val_choices.json")
+    assert {
+        "1 of 2 questions entail some that are not in the file; consistency leaves them out",
+        "5 of 6 questions have no choices; validity and plausibility leave them out",
+    } <= set(loaded.remarks)
+    assert metrics(benchmark, loaded.questions, lambda _: "x")["validity", ""].n == 1
+
+
 def test_pieces_of_a_folder_are_one_file(folder: Path) -> None:
     pieces = folder / "train_all_questions"
     pieces.mkdir()

@@ -18,7 +18,7 @@ from pydantic import Field
 from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
 from vlit.evaluate.benchmarks.vqa import SHORT, marked, prompt_of, whole
 from vlit.evaluate.metric import Metric, accuracies, accuracy, metric, ratio
-from vlit.evaluate.parsing.reading import Needs, Photos, Reading, Record
+from vlit.evaluate.parsing.reading import Needs, Photos, Reading, Record, kind
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
 
 _TYPES = ("structural", "semantic", "detailed")
@@ -27,6 +27,7 @@ _GROUPS = ("answers", *_TYPES, "steps", "words")
 _NO_STEPS = ("exist", "query: name", "choose name")
 #: What the script takes for valid and plausible of questions about what two things have in common.
 _COMMON = ("color", "material", "shape")
+_LAYOUT: Mapping[str, type] = {"types": dict, "semantic": list, "entailed": list, "groups": dict}
 
 
 class GQAConfig(BenchmarkConfig):
@@ -82,14 +83,14 @@ class GQA(Benchmark[GQAConfig]):
         whole(reading, len(records), self.sizes)
         test = not any("answer" in record.values for record in records)
         needs: Needs = {"question": str, "imageId": str} | ({} if test else {"answer": str})
-        usable = list(reading.usable(records, None, needs))
+        usable = [r for r in reading.usable(records, None, needs) if not _malformed(reading, r)]
         balanced = {r.id for r in usable if test or r.get("isBalanced", True)}
         wanted = set(balanced)
         if config.consistency:
-            wanted |= {str(id) for r in usable if r.id in balanced for id in r.get("entailed", ())}
+            wanted |= self._entailed(reading, usable, balanced)
         if left := sum(record.id not in wanted for record in usable):
             reading.remarks.append(f"{left:,} questions are not balanced, and are not asked")
-        choices = self._choices(reading)
+        choices = self._choices(reading, balanced)
         photos = reading.photos(config.images)
         found = []
         for record in usable:
@@ -102,7 +103,7 @@ class GQA(Benchmark[GQAConfig]):
     def _records(self, reading: Reading) -> list[Record]:
         path = self.config.questions
         folder = (reading.base / Path(path).expanduser()).resolve()
-        pieces = sorted(folder.glob("*.json")) if folder.is_dir() else [path]
+        pieces = sorted(folder.glob("*.json")) if self._is_folder(reading) else [path]
         found = []
         for piece in pieces:
             value = reading.json(piece)
@@ -112,10 +113,39 @@ class GQA(Benchmark[GQAConfig]):
             found += reading.of(value, piece)
         return found
 
-    def _choices(self, reading: Reading) -> Mapping[str, Any]:
-        if self.config.choices is None:
+    def _entailed(self, reading: Reading, usable: Sequence[Record], balanced: set[str]) -> set[str]:
+        """Ids of what balanced questions entail; a file that has none of it whole stops."""
+        own = {r.id: _others(r) for r in usable if r.id in balanced and _others(r)}
+        known = {r.id for r in usable}
+        if not (whole := sum(known.issuperset(ids) for ids in own.values())):
+            raise reading.wrong(
+                "the file does not hold what its questions entail, and consistency is wanted",
+                reading.path(self.config.questions, folder=self._is_folder(reading)),
+                "take the file of all questions, such as val_all_questions.json, or leave consistency out",
+            )
+        if whole < len(own):
+            what = f"{len(own) - whole:,} of {len(own):,} questions entail some that are not in the file"
+            reading.remarks.append(f"{what}; consistency leaves them out")
+        return {id for ids in own.values() for id in ids}
+
+    def _choices(self, reading: Reading, balanced: set[str]) -> Mapping[str, Any]:
+        if (path := self.config.choices) is None:
             return {}
-        return {r.place: r.values for r in reading.records(self.config.choices)}
+        found = {r.place: r.values for r in reading.records(path)}
+        for id, one in found.items():
+            if not all(isinstance(one.get(name), list) for name in ("valid", "plausible")):
+                todo = "take val_choices.json or train_choices.json"
+                raise reading.wrong(f"{id} has no lists valid and plausible", reading.path(path), todo)
+        if not (own := len(balanced & found.keys())):
+            todo = "take the choices of these questions (there are none of testdev), or leave them out"
+            raise reading.wrong("it has the choices of none of the questions", reading.path(path), todo)
+        if own < len(balanced):
+            what = f"{len(balanced) - own:,} of {len(balanced):,} questions have no choices"
+            reading.remarks.append(f"{what}; validity and plausibility leave them out")
+        return found
+
+    def _is_folder(self, reading: Reading) -> bool:
+        return (reading.base / Path(self.config.questions).expanduser()).is_dir()
 
     def _question(
         self, reading: Reading, photos: Photos, record: Record, balanced: bool, choices: Mapping[str, Any]
@@ -128,9 +158,9 @@ class GQA(Benchmark[GQAConfig]):
         if choice := choices.get(record.id):
             extra = {name: choice[name] for name in ("valid", "plausible") if name in choice}
         if self.config.consistency:
-            extra["entailed"] = [id for id in map(str, record.get("entailed", ())) if id != record.id]
-        if isinstance(own := record.get("groups"), Mapping) and own.get("global") is not None:
-            extra["group"] = own["global"]
+            extra["entailed"] = _others(record)
+        if (group := record.get("groups", {}).get("global")) is not None:
+            extra["group"] = str(group)
         return Question(
             id=record.id,
             prompt=prompt_of(text, SHORT) if self.protocol == "short" else prompt_of(text),
@@ -181,12 +211,30 @@ class GQA(Benchmark[GQAConfig]):
         return {"predictions.json": json.dumps(made, ensure_ascii=False).encode()}
 
 
+def _malformed(reading: Reading, record: Record) -> bool:
+    """Whether a field that need not be there is of another layout; the record is lost then."""
+    for name, wanted in _LAYOUT.items():
+        value = record.get(name)
+        if value is not None and not isinstance(value, wanted):
+            reading.lose_record(record, name, value, f"{name} is {kind(value)}, and another layout is expected")
+            return True
+    if not all(isinstance(step, dict) for step in record.get("semantic", ())):
+        reading.lose_record(record, "semantic", record["semantic"], "a step of reasoning is no object")
+        return True
+    return False
+
+
+def _others(record: Record) -> list[str]:
+    """Ids of what a question entails beside itself."""
+    return [id for id in map(str, record.get("entailed", ())) if id != record.id]
+
+
 def _groups(record: Record) -> dict[str, str]:
     types = record.get("types", {})
     found = {name: str(types[name]) for name in _TYPES if types.get(name)}
     if "structural" in found:
         found["answers"] = "open" if found["structural"] == "query" else "binary"
-    if isinstance(steps := record.get("semantic"), list):
+    if (steps := record.get("semantic")) is not None:
         found["steps"] = str(sum(not _uncounted(step) for step in steps))
     return found | {"words": str(len(record["question"].split()))}
 
