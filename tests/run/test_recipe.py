@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vlit.data.errors import VlitError
 from vlit.run.recipe import Recipe, parse_recipe
+from vlit.run.recipe_text import set_key
 
 GOOD = """\
 name: mine
@@ -106,6 +108,19 @@ def test_overrides_set_keys_before_the_check() -> None:
         "counting": 2,
     }
     assert "no position" in complaint(GOOD, "collect.sources.7.path=x")
+
+
+def test_an_override_makes_the_list_that_it_leads_through() -> None:
+    values: dict[str, Any] = {"tune": None}
+    set_key(values, "tune.stages.0.batch=8")
+    set_key(values, "tune.stages.0.lr.llm=1")
+    assert values == {"tune": {"stages": [{"batch": 8, "lr": {"llm": 1}}]}}
+    set_key(values, "tune.lora.targets.0=q_proj")
+    assert values["tune"]["lora"] == {"targets": ["q_proj"]}
+    with pytest.raises(VlitError, match="'2' is no position in a list of 0"):
+        set_key(values, "tune.trackers.2=x")
+    with pytest.raises(VlitError, match="'batch' lies below a plain value"):
+        set_key(values, "tune.stages.0.batch.batch=1")
 
 
 def test_mistakes_inside_of_tasks_and_indicators_are_all_told_with_line_and_nearest() -> None:

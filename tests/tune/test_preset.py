@@ -113,6 +113,12 @@ def test_the_recipe_wins() -> None:
     assert (found.model.llm, found.model.vision) == ("mine/llm", "openai/clip-vit-large-patch14-336")
 
 
+def test_a_stage_without_a_name_does_not_drop_the_others_of_a_preset() -> None:
+    with pytest.raises(VlitError, match="align and instruct, and a stage of the recipe has no name"):
+        preset.fill({"preset": "llava-v1.5", "stages": [{"batch": 8}]})
+    assert preset.fill({"preset": "projector", "stages": [{"batch": 8}]})["stages"][0]["batch"] == 8
+
+
 def test_a_checkpoint_takes_the_place_of_parts_and_parts_that_of_a_checkpoint() -> None:
     found = config({"preset": "llava-v1.5", "model": {"checkpoint": "mine/llava"}}).model
     assert (found.checkpoint, found.vision, found.architecture) == ("mine/llava", None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,8 @@ def _refuse_repeats(node: yaml.Node | None, where: str) -> None:
 def set_key(values: dict[str, Any], override: str) -> None:
     """Set one key in place: ``collect.sources.0.path=photos``.
 
+    What lies on the way and is not there is made: a mapping, or in front of a number a list.
+
     Raises:
         VlitError: When it has not this form, or leads nowhere.
     """
@@ -117,28 +120,27 @@ def set_key(values: dict[str, Any], override: str) -> None:
             f"--set {shown(override)}: the value is not YAML: {getattr(error, 'problem', None) or error}",
             todo=f"put it in quotes, for example --set '{path}=\"text\"'",
         ) from error
-    *parents, last = path.split(".")
     at: Any = values
-    for key in parents:
-        if isinstance(at, list):
-            at = at[_index(key, at, override)]
-        elif isinstance(at, dict):
-            if at.get(key) is None:
-                at[key] = {}
-            at = at[key]
-        else:
-            raise VlitError(f"--set {override}: {key!r} lies below a plain value")
-    if isinstance(at, list):
-        at[_index(last, at, override)] = given
-    elif isinstance(at, dict):
-        at[last] = given
-    else:
-        raise VlitError(f"--set {override}: {last!r} lies below a plain value")
+    keys = path.split(".")
+    for key, below in pairwise(keys):
+        place = _place(key, at, override)
+        if at[place] is None:
+            at[place] = [] if below.isdigit() else {}
+        at = at[place]
+    at[_place(keys[-1], at, override)] = given
 
 
-def _index(key: str, items: list[Any], override: str) -> int:
-    if not key.isdigit() or int(key) >= len(items):
-        raise VlitError(f"--set {override}: {key!r} is no position in a list of {len(items)}")
+def _place(key: str, at: Any, override: str) -> Any:
+    """Where a key stands in a mapping or a list; made there where it is new, in a list only as its first."""
+    if isinstance(at, dict):
+        at.setdefault(key, None)
+        return key
+    if not isinstance(at, list):
+        raise VlitError(f"--set {override}: {key!r} lies below a plain value")
+    if key == "0" and not at:
+        at.append(None)
+    if not key.isdigit() or int(key) >= len(at):
+        raise VlitError(f"--set {override}: {key!r} is no position in a list of {len(at)}")
     return int(key)
 
 

@@ -7,7 +7,7 @@ their comments tell.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -74,12 +74,13 @@ def fill(values: Mapping[str, Any]) -> Mapping[str, Any]:
         values: As the recipe has them.
 
     Raises:
-        VlitError: When there is no such preset.
+        VlitError: When there is no such preset, or it is not told which of its stages are meant.
     """
     name = values.get("preset")
     if not isinstance(name, str):
         return values
     below = dict(load_preset(name).values)
+    _refuse_unnamed(name, below["stages"], values.get("stages"))
     model = values.get("model")
     if isinstance(model, Mapping):
         below["model"] = _fitting(below.get("model", {}), model)
@@ -100,6 +101,19 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         else:
             found[key] = value
     return found
+
+
+def _refuse_unnamed(name: str, below: Sequence[Mapping[str, Any]], own: Any) -> None:
+    """A stage without a name is `instruct`: over a preset of several, the others would go unseen."""
+    if len(below) < 2 or not isinstance(own, (list, tuple)):
+        return
+    if any(isinstance(stage, Mapping) and stage.get("name") is None for stage in own):
+        names = [stage["name"] for stage in below]
+        raise VlitError(
+            f"{name} has the stages {' and '.join(names)}, and a stage of the recipe has no name",
+            where="tune.stages",
+            todo=f"list those that shall run: stages: [{', '.join(f'{{name: {one}}}' for one in names)}]",
+        )
 
 
 def _stage(below: list[Mapping[str, Any]], own: Any) -> Any:
