@@ -71,3 +71,32 @@ def test_a_model_that_is_not_there_is_told_with_what_to_do(tmp_path):
     with pytest.raises(VlitError, match="cannot be loaded") as told:
         load(str(tmp_path), lambda: AutoModel.from_pretrained(tmp_path))
     assert "save_pretrained" in told.value.todo
+
+
+@pytest.mark.parametrize("name", ["/tmp/there/is/none", "./none", "../none", "~/none", "a/b/none", "/none#cls"])
+def test_a_folder_that_is_not_there_is_not_taken_for_a_hub_id(name):
+    def how():
+        raise OSError("Repo id must be in the form 'repo_name' or 'namespace/repo_name'")
+
+    with pytest.raises(VlitError, match="there is no such folder"):
+        load(name, how)
+    with pytest.raises(VlitError, match="cannot be loaded: Repo id"):
+        load("owner/model", how)
+
+
+def test_a_file_of_weights_that_ends_too_early_is_told(tmp_path):
+    safetensors = pytest.importorskip("safetensors.torch")
+    file = tmp_path / "model.safetensors"
+    safetensors.save_file({"a": torch.zeros(100)}, file)
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(VlitError, match="a file of its weights is damaged") as told:
+        load(str(tmp_path), lambda: safetensors.load_file(file))
+    assert "download" in told.value.todo
+
+
+def test_an_error_that_only_announces_itself_is_told_whole():
+    def how():
+        raise ValueError("it lacks one of:\n(1) a tokenizer,\n(2) an internet")
+
+    with pytest.raises(VlitError, match=r"it lacks one of: \(1\) a tokenizer, \(2\) an internet"):
+        load("owner/model", how)

@@ -23,6 +23,11 @@ def test_a_folder_is_found_beside_the_recipe_also_with_a_pooling_behind_it(tmp_p
     check_reachable(f"{tmp_path}/bert#cls")
 
 
+def test_a_file_of_weights_is_found_beside_the_recipe(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"")
+    assert located("checkpoint.pt", tmp_path) == str(tmp_path / "checkpoint.pt")
+
+
 @pytest.mark.parametrize(
     "recipe",
     [

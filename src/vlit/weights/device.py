@@ -9,11 +9,14 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vlit.data.errors import VlitError
+from vlit.data.score import shown
 
 if TYPE_CHECKING:
     import torch
@@ -138,7 +141,8 @@ def load(name: str, how: Callable[[], Any]) -> Any:
         how: Loads it.
 
     Raises:
-        VlitError: When there is no such model, it cannot be reached, or packages that it needs lack.
+        VlitError: When there is no such model, it cannot be reached, its files are damaged, or packages that it
+            needs lack.
     """
     try:
         return how()
@@ -146,13 +150,43 @@ def load(name: str, how: Callable[[], Any]) -> Any:
         raise VlitError(
             f"a package is missing: {error}", where=name, todo="pip install 'vlit[tune,assess]'"
         ) from error
-    except (OSError, ValueError, KeyError) as error:
+    except _failures() as error:
         if spent(error):
             raise
-        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        if _no_folder(name):
+            raise VlitError(
+                "there is no such folder",
+                where=name,
+                todo="correct the path; one that is not absolute starts at the recipe's folder",
+            ) from None
+        if isinstance(error, _damaged()):
+            said = f"a file of its weights is damaged: {error}"
+            raise VlitError(said, where=name, todo="download or write it anew") from error
         raise VlitError(
-            f"the model cannot be loaded: {said.strip()}", where=name, todo=_advice(name)
+            f"the model cannot be loaded: {_said(error)}", where=name, todo=_advice(name)
         ) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    return (OSError, ValueError, KeyError, *_damaged())
+
+
+def _damaged() -> tuple[type[Exception], ...]:
+    """What readers of weights raise where a file ends too early, or is another one."""
+    safetensors = sys.modules.get("safetensors")  # who has not imported it has read nothing with it
+    return (EOFError, UnpicklingError, *((safetensors.SafetensorError,) if safetensors else ()))
+
+
+def _no_folder(name: str) -> bool:
+    """Whether a name can only be that of a folder, and there is none: a hub id is ``model`` or ``owner/model``."""
+    path = name.partition("#")[0]
+    return (path.startswith(("/", ".", "~")) or path.count("/") > 1) and not Path(path).exists()
+
+
+def _said(error: Exception) -> str:
+    """The first line of what it says; all of it where that only announces what comes."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return shown(" ".join(lines), 400) if lines[0].endswith(":") else lines[0]
 
 
 def _advice(name: str) -> str:

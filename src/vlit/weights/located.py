@@ -12,10 +12,10 @@ from vlit.weights.device import load
 
 
 def located(name: str, base: Path) -> str:
-    """The absolute path of a folder that is named relative to ``base``; a hub id stays as it is."""
+    """The absolute path of a folder or file that is named relative to ``base``; a hub id stays as it is."""
     source, mark, pooling = name.partition("#")
-    folder = base / Path(source).expanduser()
-    return f"{folder.resolve()}{mark}{pooling}" if folder.is_dir() else name
+    path = base / Path(source).expanduser()
+    return f"{path.resolve()}{mark}{pooling}" if path.exists() else name
 
 
 def folder_lines(name: str, base: Path) -> Iterator[str]:
