@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.conftest import shared_data
 from tests.evaluate.benchmarks.test_vqa import metrics, patch_photos, photos
 from vlit.data.errors import VlitError
 from vlit.evaluate.benchmark import Loaded
 from vlit.evaluate.benchmarks.vizwiz import VizWiz, VizWizConfig
-from vlit.evaluate.question import Answered
+from vlit.evaluate.question import Answered, Question
 
 NAMES = [f"VizWiz_val_0000000{n}.jpg" for n in range(3)]
 
@@ -70,6 +72,59 @@ def test_quirk_without_answer_ids_the_official_scorer_of_vqa_drops_identical_ans
     assert [found["accuracy", f"answer_type: {t}"].n for t in ("other", "yes/no", "unanswerable")] == [1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("said", "f1", "precision"),
+    [
+        (("Unanswerable.", "no", "unanswerable"), 200 / 3, 50),  # one of two declined is right; both are needed
+        (("soup", "no", "Unanswerable"), 100, 100),
+        (("soup", "unanswerable", "blurry"), 0, 100 / 3),  # what was declined is no use; then all three
+        (("soup", "no", ""), 0, 100 / 3),
+    ],
+)
+def test_declining_is_scored_as_the_second_task(
+    folder: Path, said: tuple[str, ...], f1: float, precision: float
+) -> None:
+    benchmark, loaded = load(folder)
+    by_name = dict(zip(NAMES, said, strict=True))
+    found = metrics(benchmark, loaded.questions, lambda q: by_name[q.id])
+    assert found["F1 of unanswerable", ""].value == pytest.approx(f1)
+    assert found["average precision of unanswerable", ""].value == pytest.approx(precision)
+    assert found["F1 of unanswerable", ""].n == 3
+
+
+@settings(deadline=None)  # the first one imports scikit-learn
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
+def test_declining_equals_the_official_functions(pairs: list[tuple[bool, bool]]) -> None:
+    oracle: Any = pytest.importorskip("sklearn.metrics")
+    questions = [
+        Question(id=str(n), prompt="", references=("x",) * 10, extra={"answerable": int(can)})
+        for n, (can, _) in enumerate(pairs)
+    ]
+    said = {str(n): "unanswerable" if declined else "x" for n, (_, declined) in enumerate(pairs)}
+    found = metrics(VizWiz(VizWizConfig(questions="", images="")), questions, lambda q: said[q.id])
+    truth, given_up = [1 - can for can, _ in pairs], [float(declined) for _, declined in pairs]
+    if not any(truth):
+        assert found["F1 of unanswerable", ""].value is None, "nothing to find"
+        return
+    f1 = oracle.f1_score(truth, [x > 0.5 for x in given_up], zero_division=0)
+    assert found["F1 of unanswerable", ""].value == pytest.approx(100 * f1)
+    precision = oracle.average_precision_score(truth, given_up)
+    assert found["average precision of unanswerable", ""].value == pytest.approx(100 * precision)
+
+
+@pytest.mark.parametrize("answerable", [None, "1", 2, [1]])
+def test_without_the_label_of_answerability_declining_is_not_told(folder: Path, answerable: Any) -> None:
+    benchmark, loaded = load(folder, [{**one, "answerable": answerable} for one in RECORDS])
+    found = metrics(benchmark, loaded.questions, lambda _: "unanswerable")
+    assert not [name for name, _ in found if "unanswerable" in name]
+
+
+def test_people_of_two_layouts_are_no_crash(folder: Path) -> None:
+    mixed = [{**RECORDS[0], "answers": ["can", *answers(can=9)]}]
+    benchmark, loaded = load(folder, mixed)
+    assert metrics(benchmark, loaded.questions, lambda _: "can")["accuracy (VQA's script)", ""].value == 100
+
+
 def test_both_layouts_give_the_same_numbers(folder: Path) -> None:
     benchmark, loaded = load(folder)
     questions = [
@@ -87,7 +142,10 @@ def test_both_layouts_give_the_same_numbers(folder: Path) -> None:
     assert [q.id for q in converted.questions] == ["0", "1", "2"]
     a = metrics(benchmark, loaded.questions, lambda _: "can")
     b = metrics(other, converted.questions, lambda _: "can")
-    assert {key: one.value for key, one in a.items()} == {key: one.value for key, one in b.items()}
+    told = {
+        key: one.value for key, one in a.items() if "unanswerable" not in key[0]
+    }  # VQA's layout has no labels
+    assert told == {key: one.value for key, one in b.items()}
 
 
 def test_bad_records_are_lost_and_wrong_files_stop(folder: Path) -> None:

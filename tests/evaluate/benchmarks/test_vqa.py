@@ -189,7 +189,7 @@ def test_a_test_set_gives_a_submission_with_every_id_and_no_score(folder: Path) 
         [*QUESTIONS, {"image_id": 99, "question": "Lost?", "question_id": 99000}],
         subtype="test-dev2015",
     )
-    every = [*QUESTIONS, {"image_id": 7, "question": "Of test2015 alone?", "question_id": 7000}]
+    every = [*QUESTIONS, *({"image_id": 7, "question": "?", "question_id": id} for id in (99000, 7000))]
     (folder / "all.json").write_text(json.dumps({"questions": every}))
     benchmark, loaded = load(folder, annotations=None)
     rows = [
@@ -208,7 +208,7 @@ def test_a_test_set_gives_a_submission_with_every_id_and_no_score(folder: Path) 
     ]
     benchmark, _ = load(folder, annotations=None, all_questions="all.json")
     assert [one["question_id"] for one in json.loads(benchmark.submission(rows)[name])] == [
-        42000, 42001, 43000, 7000,
+        42000, 42001, 43000, 99000, 7000,
     ]  # fmt: skip
     scored, loaded = load(folder, subset="val2014")
     assert scored.submission([Answered(question=loaded.questions[0], text="x")]) == {}, "scored here"
@@ -226,6 +226,33 @@ def test_okvqa_reads_answers_as_texts_and_tells_the_version(folder: Path) -> Non
     assert loaded.questions[0].references == ("vine",) * 4 + ("ivy",) * 6
     assert "questions.json: version 1.0" in loaded.remarks
     assert len(loaded.lost) == 1
+
+
+def test_quirk_of_okvqa_answers_are_stems_and_what_was_typed_is_not_used(folder: Path) -> None:
+    answers = [{**one, "raw_answer": "surfing"} for one in people(*["surf"] * 2, *["swim"] * 8)]
+    own = {"question_id": 42000, "answer_type": "other", "question_type": "four", "answers": answers}
+    coded = [own, {**own, "question_id": 42001, "question_type": "eleven"}]
+    head = {"info": {"version": "1.0"}, "question_types": {"four": "Sports and Recreation", "one": 1}}
+    write(folder, QUESTIONS[:2], version="1.0")
+    (folder / "annotations.json").write_text(json.dumps({**head, "annotations": coded}))
+    benchmark = OKVQA(VQAConfig(questions="questions.json", annotations="annotations.json", images="."))
+    loaded = benchmark.load(folder)
+    # One of five people, who stands twice.
+    assert metrics(benchmark, loaded.questions, lambda _: "surf")["accuracy", ""].value == pytest.approx(60)
+    found = metrics(benchmark, loaded.questions, lambda _: "surfing")
+    assert found["accuracy", ""].value == 0
+    assert ("accuracy", "question_type: Sports and Recreation") in found
+    assert ("accuracy", "question_type: eleven") in found
+
+
+def test_all_ids_of_a_submission_have_to_hold_those_that_are_asked(folder: Path) -> None:
+    write(folder, subtype="val2014")
+    (folder / "all.json").write_text(json.dumps({"questions": QUESTIONS[1:]}))
+    with pytest.raises(VlitError, match="it lacks 1 of the 3 questions"):
+        load(folder, annotations=None, all_questions="all.json")
+    (folder / "all.json").write_text(json.dumps({"questions": [*QUESTIONS, {"question_id": [1]}]}))
+    benchmark, _ = load(folder, annotations=None, all_questions="all.json")
+    assert benchmark._ids == [42000, 42001, 43000]
 
 
 def test_real_vqa_v2_files() -> None:

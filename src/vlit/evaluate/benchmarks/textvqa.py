@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from vlit.evaluate.benchmark import BenchmarkConfig, Loaded
-from vlit.evaluate.benchmarks.vqa import SHORT, OpenAnswers, asked, prompt_of, whole, with_answers
+from vlit.evaluate.benchmarks.vqa import SHORT, OpenAnswers, asked, ids_of, prompt_of, whole, with_answers
 from vlit.evaluate.parsing.reading import Needs, Reading, Record
 from vlit.evaluate.parsing.vqa import ALWAYS, EVALAI, Rule
 from vlit.evaluate.question import Question
@@ -82,7 +82,7 @@ class TextVQA(OpenAnswers[TextVQAConfig]):
                 )
             question = asked(reading, photos, record, answers, name, prompt)
             found += [question] if question else []
-        self._ids = [id for record in records if (id := record.get("question_id")) is not None]
+        self._ids = ids_of(reading, records, None)
         return reading.loaded(found)
 
     def _words(self, reading: Reading, records: Sequence[Record]) -> Mapping[str, Sequence[str]] | None:

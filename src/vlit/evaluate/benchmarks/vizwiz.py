@@ -9,13 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
+import numpy as np
 from pydantic import Field
 
 from vlit.evaluate.benchmark import BenchmarkConfig, Loaded
-from vlit.evaluate.benchmarks.vqa import SHORT, OpenAnswers, asked, prompt_of, whole, with_answers
+from vlit.evaluate.benchmarks.vqa import SHORT, OpenAnswers, asked, ids_of, prompt_of, whole, with_answers
+from vlit.evaluate.metric import F64, Metric, metric
 from vlit.evaluate.parsing.reading import Needs, Reading, Record
-from vlit.evaluate.parsing.vqa import EVALAI, VIZWIZ, VQA, Rule
-from vlit.evaluate.question import Question
+from vlit.evaluate.parsing.vqa import EVALAI, VIZWIZ, VQA, Rule, evalai
+from vlit.evaluate.question import Question, Scored
 
 #: The suffix of LLaVA-1.5 that says how to decline.
 INSUFFICIENT = "When the provided information is insufficient, respond with 'Unanswerable'."
@@ -40,6 +43,11 @@ class VizWiz(OpenAnswers[VizWizConfig]):
       ``answer_id``, so that leaving a person out leaves out all who said the same with the same confidence:
       an answer that all ten gave with confidence is worth 0. Some papers' numbers come from there.
     - ``accuracy (EvalAI processor)``: everything normalised, one person left out by place.
+
+    Beside them the second task, whether a question can be answered at all, where the records say so
+    (``answerable``): F1 and average precision of declining. The official script wants a number between 0 and 1
+    for each question; a model that writes gives none, so that "unanswerable" is 1 and all else 0. Average
+    precision has two steps then, and compares with that of models that give numbers with care alone.
     """
 
     name: ClassVar[str] = "vizwiz"
@@ -78,14 +86,50 @@ class VizWiz(OpenAnswers[VizWizConfig]):
         for record, answers in pairs:
             about = _typed(answers) if answers else None
             question = asked(reading, photos, record, about, record["image"], self._prompt(record["question"]))
+            if question and record.get("answerable") in (0, 1):
+                extra = {**question.extra, "answerable": int(record["answerable"])}
+                question = msgspec.structs.replace(question, extra=extra)
             found += [question] if question else []
-        self._ids = [name for record in records if (name := record.get("image")) is not None]
+        self._ids = ids_of(reading, records, None, "image")
         return reading.loaded(found)
+
+    def aggregate(self, rows: Sequence[Scored]) -> list[Metric]:
+        """Accuracies; then how well declining agrees with what people could answer."""
+        found, own = super().aggregate(rows), [row for row in rows if "answerable" in row.question.extra]
+        if own:
+            parts = [_declined(row) for row in own]
+            found.append(metric("F1 of unanswerable", own, parts, _f1))
+            found.append(metric("average precision of unanswerable", own, parts, _average_precision))
+        return found
 
     def _prompt(self, text: str) -> str:
         if self.protocol == "unanswerable":
             return prompt_of(text, INSUFFICIENT, SHORT)
         return super()._prompt(text)
+
+
+def _declined(row: Scored) -> tuple[float, float, float, float]:
+    """Whether a question was declined rightly, declined wrongly, answered wrongly; and 1 for the question."""
+    said = evalai(row.answered.text or "") == "unanswerable"
+    wanted = row.question.extra["answerable"] == 0
+    return float(said and wanted), float(said and not wanted), float(wanted and not said), 1.0
+
+
+def _f1(sums: F64) -> F64:
+    """(..., 4) of :func:`_declined` to F1 in percent; not told where nothing is unanswerable."""
+    right, wrong, missed = sums[..., 0], sums[..., 1], sums[..., 2]
+    found: F64 = np.where(right + missed > 0, 200 * right / np.maximum(2 * right + wrong + missed, 1), np.nan)
+    return found
+
+
+def _average_precision(sums: F64) -> F64:
+    """(..., 4) to the area under two steps: those that were declined, then all."""
+    right, wrong, missed, n = (sums[..., i] for i in range(4))
+    there = right + missed
+    recall, precision = right / np.maximum(there, 1), right / np.maximum(right + wrong, 1)
+    whole = recall * precision + (1 - recall) * there / np.maximum(n, 1)
+    found: F64 = np.where(there > 0, 100 * whole, np.nan)
+    return found
 
 
 def _named(record: Record) -> Record:

@@ -188,7 +188,9 @@ class VQAv2(OpenAnswers[VQAConfig]):
             if "annotations" not in value:
                 todo = f"take the official annotations file; {outline(value)}"
                 raise reading.wrong("the file has no 'annotations'", reading.path(path), todo)
-            value = value["annotations"]
+            names = value.get("question_types")
+            records = reading.of(value["annotations"], path)
+            return [_named(record, names) for record in records] if isinstance(names, dict) else records
         return reading.of(value, path)
 
     def _check_version(self, reading: Reading, head: Mapping[str, Any], path: str) -> None:
@@ -204,6 +206,12 @@ class OKVQA(VQAv2):
     """OK-VQA: questions that need knowledge beyond the photo. Papers use version 1.1 of the answers.
 
     The questions are the same in both versions, and the file says 1.0 in both: the remark tells what it says.
+
+    - People's answers are the field ``answer``, as VQA's script has it: words put back to their stems ("surf"),
+      not what was typed (``raw_answer``: "surfing"). Some papers stem or lemmatise the model's answer as well
+      (OpenFlamingo, BLIP-2), which is worth points; here nothing is stemmed.
+    - Five people answered; each stands twice, so that an answer of one of them scores 0.6.
+    - The ten kinds of knowledge are named where the annotations name them (``question_types``).
     """
 
     name: ClassVar[str] = "okvqa"
@@ -216,9 +224,19 @@ class OKVQA(VQAv2):
 def ids_of(
     reading: Reading, records: Sequence[Record], path: str | None, key: str = "question_id"
 ) -> list[Any]:
-    """Ids that a submission has to have: of the records, or of all records of another questions file."""
+    """Ids that a submission has to have: of the records, or of all records of another questions file.
+
+    Raises:
+        VlitError: When the other file lacks some of the records.
+    """
     every = records if path is None else reading.records(path, "questions")
-    return [id for record in every if (id := record.get(key)) is not None]
+    ids = dict.fromkeys(id for record in every if isinstance(id := record.get(key), (int, str)))
+    if path is not None:
+        own = ids_of(reading, records, None, key)
+        if absent := sum(id not in ids for id in own):
+            what = f"it lacks {absent:,} of the {len(own):,} questions that are asked"
+            raise reading.wrong(what, reading.path(path), "take the file of all questions of these photos")
+    return list(ids)
 
 
 def with_answers(
@@ -284,4 +302,12 @@ def people_of(reading: Reading, record: Record) -> tuple[list[str], list[str]] |
         if isinstance(one, dict):
             sure.append(str(one.get("answer_confidence", "")))
             ids.append(one.get("answer_id"))
-    return answers, sure if ids and None in ids else []
+    return answers, sure if None in ids and len(ids) == len(answers) else []
+
+
+def _named(record: Record, names: Mapping[str, Any]) -> Record:
+    """An annotation with the name of its question's type, where the file has it as a code."""
+    kind = record.get("question_type")
+    name = names.get(kind) if isinstance(kind, str) else None
+    values = {**record.values, "question_type": name} if name else record.values
+    return Record(record.file, record.place, values, record.id)
