@@ -132,7 +132,39 @@ def test_answers_to_ids_that_the_benchmark_has_not_are_counted_and_put_aside(tmp
     with AnswersFile(path, HEADER, {"q0": ASKED[0]}) as file:
         assert file.unknown == ("q1", "q2")
     assert [r.question.id for r in read_answers(path).rows] == ["q0"]
-    assert (tmp_path / "answers.unknown.jsonl").read_text().count("\n") == 2
+    spare = tmp_path / "answers.spare.jsonl"
+    assert [r.question.id for r in read_answers(spare).rows] == [
+        "q0",
+        "q1",
+        "q2",
+    ]  # before any leaves the other
+    with AnswersFile(path, HEADER, {"q0": ASKED[0]}) as file:
+        assert file.unknown == ()
+        file.settle(["q0"])
+    assert [r.question.id for r in read_answers(spare).rows] == ["q1", "q2"]
+    with AnswersFile(path, HEADER, KNOWN) as file:
+        assert [file.found[f"q{n}"].text for n in range(3)] == [f"answer {n}\nof two lines" for n in range(3)]
+        file.settle(KNOWN)
+    assert len(read_answers(path).rows) == 3 and not spare.exists()
+
+
+def test_a_kill_while_answers_change_files_loses_none_and_doubles_none(tmp_path: Path) -> None:
+    path = filled(tmp_path / "answers.jsonl", 0, 1, 2)
+    with AnswersFile(path, HEADER, KNOWN) as file:
+        file.settle(["q1"])
+    alone = path.read_bytes()
+    spare = (tmp_path / "answers.spare.jsonl").read_bytes()
+    both = filled(tmp_path / "whole.jsonl", 0, 1, 2).read_bytes()
+    for main, beside in ((both, spare), (both, both), (alone, both)):  # whatever was written last
+        path.write_bytes(main)
+        (tmp_path / "answers.spare.jsonl").write_bytes(beside)
+        with AnswersFile(path, HEADER, KNOWN) as file:
+            assert set(file.found) == {"q0", "q1", "q2"} and not file.repeated and not file.unknown
+            file.settle(["q1"])
+        assert path.read_bytes() == alone
+        assert {r.question.id for r in read_answers(tmp_path / "answers.spare.jsonl").rows} == {"q0", "q2"}
+    path.unlink()  # who deletes it wants to begin anew
+    assert not AnswersFile(path, HEADER, KNOWN).found
 
 
 def test_the_date_is_that_of_the_first_answers_and_the_rest_of_the_header_is_as_now(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 import msgspec
+import numpy as np
 import pytest
 
 from tests.evaluate.toy import Toy, questions
@@ -14,9 +16,10 @@ from vlit.data.errors import VlitError
 from vlit.data.scene import Image
 from vlit.evaluate.answerer import About, Answerer, sample_of
 from vlit.evaluate.answers import read_answers
-from vlit.evaluate.benchmark import AnyBenchmark, BenchmarkConfig
+from vlit.evaluate.benchmark import RANKED_BY, AnyBenchmark, BenchmarkConfig, RankedConfig
 from vlit.evaluate.local import Local, digest_of
 from vlit.evaluate.question import Answered, Question
+from vlit.evaluate.rank import asked_of
 from vlit.evaluate.runner import chosen, run
 from vlit.run.progress import Progress
 
@@ -143,7 +146,19 @@ def test_a_limit_takes_whole_units_and_may_grow(tmp_path: Path) -> None:
     first = run(Parrot(), toy, toy.load(tmp_path), path, limit=6)
     assert len(first.answers.rows) == 6 and first.answers.header.expected == 20
     assert run(Parrot(), toy, toy.load(tmp_path), path, limit=10).asked == 4
-    assert len(run(Parrot(), toy, toy.load(tmp_path), path, limit=2).answers.rows) == 10
+
+
+def test_what_is_scored_under_a_limit_does_not_depend_on_what_was_asked_before(tmp_path: Path) -> None:
+    asked = questions(20)
+    toy, path, fresh = Toy(questions=asked), tmp_path / "answers.jsonl", tmp_path / "fresh.jsonl"
+    run(Parrot(), toy, toy.load(tmp_path), path)
+    for limit, seed in ((6, 1), (4, 2), (1, 3)):
+        run(Parrot(), toy, toy.load(tmp_path), fresh, limit=limit, seed=seed)
+        few = run(Parrot(), toy, toy.load(tmp_path), path, limit=limit, seed=seed)
+        assert few.asked == 0 and list(few.answers.rows) == list(read_answers(fresh).rows)
+        assert {row.question.id for row in few.answers.rows} == {q.id for q in chosen(asked, limit, seed)}
+    whole = run(Parrot(), toy, toy.load(tmp_path), path)
+    assert whole.asked == 0 and len(whole.answers.rows) == 20
 
 
 def test_answers_of_another_model_are_kept_aside_where_the_caller_wants_it(tmp_path: Path) -> None:
@@ -154,8 +169,11 @@ def test_answers_of_another_model_are_kept_aside_where_the_caller_wants_it(tmp_p
     other.about = lambda *_: About(weights="2")  # type: ignore[method-assign]
     with pytest.raises(VlitError, match="weights of the model: 1 there, 2 now"):
         run(other, toy, toy.load(tmp_path), path)
-    assert run(other, toy, toy.load(tmp_path), path, aside=True, progress=heard).asked == 4
+    score = tmp_path / "scores.json"
+    score.write_text("of the answers before")
+    assert run(other, toy, toy.load(tmp_path), path, aside=[score], progress=heard).asked == 4
     assert (tmp_path / "answers-1.jsonl").read_bytes() == before and "kept as answers-1" in heard.warnings[0]
+    assert not score.exists()
 
 
 def test_ids_that_stand_twice_are_refused(tmp_path: Path) -> None:
@@ -175,10 +193,35 @@ def test_a_model_of_few_positions_is_told_apart_from_a_wrong_answer(folder: Path
 def test_ranking_gives_a_loss_for_each_option_and_the_lowest_is_the_answer(
     folder: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("vlit.evaluate.rank")
     toy = Toy(BenchmarkConfig(protocol="ranking"), questions(3))
     found = run(Local(str(folder), tmp_path), toy, toy.load(tmp_path), tmp_path / "a.jsonl")
     for row, scored in zip(found.answers.rows, toy.scored(found.answers.rows), strict=True):
         assert len(row.losses) == 4 and row.text is None
         assert scored.parsed.value == "ABCD"[row.losses.index(min(row.losses))]
     assert read_answers(tmp_path / "a.jsonl").header.decoding["method"] == "ranking by likelihood"
+
+
+def test_the_loss_of_an_option_is_what_the_recipe_says_and_the_card_is_told(
+    folder: Path, tmp_path: Path
+) -> None:
+    from vlit.tune.chat.encode import Encoder
+    from vlit.tune.chat.template import Template
+    from vlit.tune.models.registry import load_model
+
+    found = {}
+    for name in get_args(RankedConfig.model_fields["option_loss"].annotation):
+        toy = Toy(RankedConfig(protocol="ranking", option_loss=name), questions(2))
+        ran = run(Local(str(folder), tmp_path), toy, toy.load(tmp_path), tmp_path / f"{name}.jsonl")
+        found[name] = np.array([row.losses for row in ran.answers.rows])
+        assert ran.answers.header.decoding["option loss"] == RANKED_BY[name]
+    assert set(found) == set(RANKED_BY)
+    model = load_model(str(folder))
+    encoder = Encoder(model, Template.of(model.tokenizer), max_length=2048)
+    whole, short = (
+        np.array([[len(option) for option in asked_of(encoder, q, end=end).options] for q in questions(2)])
+        for end in (True, False)
+    )
+    assert (whole - short > 0).all()
+    assert np.allclose(found["sum"], found["mean"] * whole, rtol=1e-4)
+    assert np.allclose(found["sum_without_end"], found["mean_without_end"] * short, rtol=1e-4)
+    assert (found["sum"] > found["sum_without_end"]).all()

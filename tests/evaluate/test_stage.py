@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,33 @@ def test_answers_of_other_files_are_kept_beside_the_new_ones(model: Path, asked:
     assert (folder / "answers-1.jsonl").read_bytes() == before
     assert any("kept as answers-1.jsonl" in warning for warning in heard.warnings)
     assert read_answers(folder / "answers.jsonl").rows[1].question.prompt == "<image>\nWhat is number one?"
+
+
+def test_nothing_of_an_earlier_evaluation_stands_beside_a_later_one(
+    model: Path, asked: Path, demo: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    where = tmp_path_factory.mktemp("other") / "tiny"  # the same name, as of a model that was tuned anew
+    shutil.copytree(model, where)
+    talk = [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "A dog."}]
+    (asked.parent / "set.json").write_text(json.dumps([{"id": "s", "image": PHOTOS[1], "conversations": talk}]))
+    training = {"path": "set.json", "images": str(demo / "images")}
+    toy = {"path": asked.name, "images": str(demo / "images")}
+    both = {"file_toy": toy, "second": {"benchmark": "file_toy", **toy}}
+    run, _ = run_it(recipe(asked, demo, [str(where)], benchmarks=both, training=training), asked.parent)
+    folder = run.path / "evaluation" / "tiny" / "file_toy"
+    assert (folder / "contamination.json").exists()
+    (folder / "submission" / "earlier.json").write_text("of another split")
+    _, heard = run_it(recipe(asked, demo, [str(where)]), asked.parent)
+    assert {p.name for p in (folder / "submission").iterdir()} == {"upload.json"}
+    assert not (folder / "contamination.json").exists()
+    assert (folder.parent / "second" / "scores.json").exists() and "weights" not in str(heard.warnings)
+    config = json.loads((where / "generation_config.json").read_text())
+    (where / "generation_config.json").write_text(json.dumps(config | {"pad_token_id": 5}))
+    _, heard = run_it(recipe(asked, demo, [str(where)]), asked.parent)
+    assert any("second: its scores were of other weights" in warning for warning in heard.warnings)
+    left = {p.name for p in (folder.parent / "second").iterdir()}
+    assert left == {"answers.jsonl", "submission"} and not list((folder.parent / "second/submission").iterdir())
+    assert (folder / "scores.json").exists() and (folder / "answers-1.jsonl").exists()
 
 
 def test_a_set_that_the_model_was_tuned_on_is_held_against_the_questions(

@@ -1,16 +1,18 @@
 """``answers.jsonl``: what a model said, written as it says it, with all that a score needs beside it.
 
 The first line is ``{"header": {...}}``, each other line one ``Answered`` with its question. Scores are computed
-of this file alone; a run that was killed goes on behind its last whole line.
+of this file alone; a run that was killed goes on behind its last whole line. Answers that a score is not over,
+such as those beyond a limit that was lowered, lie in ``answers.spare.jsonl`` until they are wanted again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -81,11 +83,7 @@ def read_answers(path: Path) -> Answers:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise VlitError(
-            f"cannot read the answers: {error.strerror or error}",
-            where=str(path),
-            todo="name an answers.jsonl that `vlit evaluate` has written",
-        ) from error
+        raise _unreadable(error, path) from error
     lines = data.split(b"\n")[:-1]
     header = _header(lines[0] if lines else b"", path)
     found: dict[str, Answered] = {}
@@ -105,6 +103,20 @@ def read_answers(path: Path) -> Answers:
     return Answers(header, tuple(found.values()), tuple(repeated), damaged)
 
 
+def read_header(path: Path) -> Header:
+    """What a file of answers is of, without the answers.
+
+    Raises:
+        VlitError: As :func:`read_answers`.
+    """
+    try:
+        with path.open("rb") as handle:
+            line = handle.readline()
+    except OSError as error:
+        raise _unreadable(error, path) from error
+    return _header(line.removesuffix(b"\n"), path)
+
+
 class AnswersFile:
     """A file of answers that is being filled. Use it in a ``with`` block.
 
@@ -114,7 +126,8 @@ class AnswersFile:
         known: All questions of the benchmark, by id.
 
     Attributes:
-        found: What is there already, by id.
+        found: What is there already, by id; that of ``answers.spare.jsonl`` is among it.
+        unknown: Ids of answers in the file that the benchmark has no question for.
         repeated: Ids that stood more than once.
         damaged: Lines that were no answer.
 
@@ -125,12 +138,18 @@ class AnswersFile:
     def __init__(self, path: Path, header: Header, known: Mapping[str, Question]) -> None:
         self.path, self.header = path, header
         self.found: dict[str, Answered] = {}
-        self._strange: list[Answered] = []
+        self._strange: dict[str, Answered] = {}
+        self.unknown: Sequence[str] = ()
         self.repeated: Sequence[str] = ()
         self.damaged = 0
-        self._handle: BinaryIO | None = None
+        self._handle: FileIO | None = None
         if path.exists() and path.stat().st_size:
-            self._take(read_answers(path), known)
+            before, spare = read_answers(path), spare_of(path)
+            if spare.exists():  # never without the other: who deletes that one wants to begin anew
+                self._take(read_answers(spare), known)
+            self._take(before, known)
+            self.unknown = tuple(r.question.id for r in before.rows if r.question.id not in known)
+            self.repeated, self.damaged = before.repeated, before.damaged
 
     def _take(self, before: Answers, known: Mapping[str, Question]) -> None:
         if differences := self.header.differences(before.header):
@@ -140,25 +159,22 @@ class AnswersFile:
             number = f"{len(changed):,} of {len(before.rows):,} questions, such as {changed[0]}, differ"
             raise other_answers(self.path, [number])
         self.header = msgspec.structs.replace(self.header, date=before.header.date)
-        replace = msgspec.structs.replace  # what it is scored by may have been put right since
-        rows = [replace(r, question=known[r.question.id]) for r in before.rows if r.question.id in known]
-        self.found = {row.question.id: row for row in rows}
-        self._strange = [r for r in before.rows if r.question.id not in known]
-        self.repeated, self.damaged = before.repeated, before.damaged
-
-    @property
-    def unknown(self) -> tuple[str, ...]:
-        """Ids of answers that the benchmark has no question for; they are kept in ``answers.unknown.jsonl``."""
-        return tuple(row.question.id for row in self._strange)
+        for row in before.rows:
+            name = row.question.id
+            if name not in known:
+                self._strange[name] = row
+            elif not (row.problem and name in self.found):
+                # What it is scored by may have been put right since.
+                self.found[name] = msgspec.structs.replace(row, question=known[name])
 
     def __enter__(self) -> Self:
-        if self._strange:
-            with atomic(self.path.with_suffix(".unknown.jsonl")) as temporary:
-                temporary.write_bytes(b"".join(map(_line, self._strange)))
-        # What is there is written anew: without half a line at its end, under the header as it is now.
-        self.settle(self.found)
+        # What is there is written anew: without half a line at its end, under the header as it is now. What
+        # leaves one file stands in the other before: a kill in between loses nothing.
+        if self.unknown:
+            self._put_aside({**self.found, **self._strange})
+        self._write(self.path, self.found.values())
         try:
-            self._handle = self.path.open("ab")
+            self._handle = self.path.open("ab", buffering=0)  # what is told as written is written
         except OSError as error:
             raise unwritable(error, self.path) from error
         return self
@@ -177,23 +193,40 @@ class AnswersFile:
             VlitError: When the disk is full.
         """
         assert self._handle is not None
+        rest = memoryview(_line(row))
         try:
-            self._handle.write(_line(row))
-            self._handle.flush()
+            while rest:
+                rest = rest[self._handle.write(rest) :]
         except OSError as error:
             raise unwritable(error, self.path) from error
         self.found[row.question.id] = row
 
     def settle(self, order: Iterable[str]) -> None:
-        """Write the file anew with its answers in this order: the same answers give the same bytes.
+        """Write the file anew with these answers in this order: the same answers give the same bytes.
 
         Args:
-            order: Ids; those without an answer are passed over.
+            order: Ids; those without an answer are passed over. All other answers are put aside.
         """
-        rows = [self.found[name] for name in order if name in self.found]
-        with atomic(self.path) as temporary, temporary.open("wb") as handle:
+        own = {name: self.found[name] for name in order if name in self.found}
+        beyond = {name: row for name, row in self.found.items() if name not in own and not row.problem}
+        self._put_aside({**beyond, **self._strange})
+        self._write(self.path, own.values())
+
+    def _put_aside(self, rows: Mapping[str, Answered]) -> None:
+        if rows:
+            self._write(spare_of(self.path), rows.values())
+        else:
+            spare_of(self.path).unlink(missing_ok=True)
+
+    def _write(self, path: Path, rows: Iterable[Answered]) -> None:
+        with atomic(path) as temporary, temporary.open("wb") as handle:
             handle.write(_encode({"header": self.header}) + b"\n")
             handle.writelines(map(_line, rows))
+
+
+def spare_of(path: Path) -> Path:
+    """Where answers of a file lie that no score is over now."""
+    return path.with_suffix(".spare.jsonl")
 
 
 def other_answers(path: Path, differences: Sequence[str]) -> VlitError:
@@ -215,6 +248,14 @@ _encode = msgspec.json.Encoder().encode
 
 def _line(row: Answered) -> bytes:
     return _encode(row) + b"\n"
+
+
+def _unreadable(error: OSError, path: Path) -> VlitError:
+    return VlitError(
+        f"cannot read the answers: {error.strerror or error}",
+        where=str(path),
+        todo="name an answers.jsonl that `vlit evaluate` has written",
+    )
 
 
 def _header(line: bytes, path: Path) -> Header:

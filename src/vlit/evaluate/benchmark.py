@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import Field
 
 from vlit.data.errors import VlitError, nearest
 from vlit.data.score import Quarantined
@@ -14,12 +16,30 @@ from vlit.evaluate.metric import Metric
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
 from vlit.run import stage
 
+#: What counts as the loss of an option, with the words for it.
+RANKED_BY = {
+    "mean": "mean over its tokens, end included",
+    "sum": "sum over its tokens, end included",
+    "mean_without_end": "mean over its tokens, end left out",
+    "sum_without_end": "sum over its tokens, end left out",
+}
+
 
 class BenchmarkConfig(stage.Config):
     """What all benchmarks are told. Each adds its own files."""
 
     protocol: str | None = None  # one of ``protocols``; the first by default
-    limit: int | None = None  # questions, drawn by their ids; the score then says that it is partial
+    limit: int | None = Field(
+        None, ge=1, description="questions, drawn in whole units as `evaluate.limit`; the score is then partial"
+    )
+
+
+class RankedConfig(BenchmarkConfig):
+    """What benchmarks are told whose options can be ranked by their likelihood."""
+
+    option_loss: Literal["mean", "sum", "mean_without_end", "sum_without_end"] = Field(
+        "mean", description="of an option, under the protocol `ranking`: over its tokens, end included or not"
+    )
 
 
 C = TypeVar("C", bound=BenchmarkConfig)
@@ -79,6 +99,11 @@ class Benchmark(ABC, Generic[C]):
     def ranks(self) -> bool:
         """Whether the options are ranked by their likelihood, and nothing is generated."""
         return self.protocol == "ranking"
+
+    @property
+    def option_loss(self) -> str:
+        """What the loss of an option is, where options are ranked: a key of ``RANKED_BY``."""
+        return self.config.option_loss if isinstance(self.config, RankedConfig) else "mean"
 
     @abstractmethod
     def load(self, base: Path) -> Loaded:

@@ -84,7 +84,10 @@ class EvaluateConfig(stage.Config):
     )
     device: str = "auto"
     limit: int | None = Field(
-        None, ge=1, description="questions of each benchmark, drawn by their ids; the score is then partial"
+        None,
+        ge=1,
+        description="questions of each benchmark at most, drawn in whole units (MME: those of a photo), "
+        "at least one; the score is then partial",
     )
     contamination: bool = Field(
         True, description="look for questions and photos among the samples that the model was tuned on"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlit.evaluate.answerer import About, Answerer, sample_of
-from vlit.evaluate.benchmark import AnyBenchmark
+from vlit.evaluate.benchmark import RANKED_BY, AnyBenchmark
 from vlit.evaluate.question import Answered, Question
 from vlit.run.fingerprint import file_digest, fingerprint
 from vlit.run.progress import Progress
@@ -71,7 +71,7 @@ class Local(Answerer):
         text = encoder.template.text
         decoding: dict[str, Any] = {"precision": str(self._dtype).removeprefix("torch.")}
         if benchmark.ranks:
-            decoding["method"] = "ranking by likelihood"
+            decoding |= {"method": "ranking by likelihood", "option loss": RANKED_BY[benchmark.option_loss]}
         else:
             decoding |= {"method": "greedy", "max_new_tokens": self._room(benchmark)[1]}
         try:
@@ -93,7 +93,7 @@ class Local(Answerer):
         size = self.batch * _BLOCK
         for start in range(0, len(questions), size):
             block = questions[start : start + size]
-            yield from self._ranked(block) if benchmark.ranks else self._generated(benchmark, block)
+            yield from self._ranked(benchmark, block) if benchmark.ranks else self._generated(benchmark, block)
 
     @cached_property
     def device(self) -> torch.device:
@@ -129,10 +129,14 @@ class Local(Answerer):
             else:
                 yield Answered(question=question, problem=answer.problem)
 
-    def _ranked(self, questions: Sequence[Question]) -> Iterator[Answered]:
+    def _ranked(self, benchmark: AnyBenchmark, questions: Sequence[Question]) -> Iterator[Answered]:
         from vlit.evaluate.rank import losses
 
-        for index, found in losses(self._loaded, self._encoder, questions, batch=self.batch):
+        of, _, without = benchmark.option_loss.partition("_")
+        ranked = losses(
+            self._loaded, self._encoder, questions, batch=self.batch, mean=of == "mean", end=not without
+        )
+        for index, found in ranked:
             if isinstance(found, str):
                 yield Answered(question=questions[index], problem=found)
             elif not all(map(math.isfinite, found)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ import vlit
 from vlit.data.errors import VlitError
 from vlit.data.seeds import draw
 from vlit.evaluate.answerer import Answerer
-from vlit.evaluate.answers import Answers, AnswersFile, Header, read_answers
+from vlit.evaluate.answers import Answers, AnswersFile, Header, read_answers, spare_of
 from vlit.evaluate.benchmark import AnyBenchmark, Loaded
 from vlit.evaluate.question import Answered, Question
 from vlit.run.progress import Progress
@@ -40,22 +40,24 @@ def run(
     limit: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-    aside: bool = False,
+    aside: Iterable[Path] | None = None,
 ) -> Ran:
     """Have a benchmark answered.
 
-    Questions that the file has an answer to are not put again, also those beyond ``limit``; those that could
-    not be asked are. When it ends, the answers stand in the order of the benchmark.
+    Questions that the file has an answer to are not put again; those that could not be asked are. When it ends,
+    the answers stand in the order of the benchmark, and those beyond ``limit`` beside the file: what is scored
+    does not depend on what was asked before.
 
     Args:
         answerer: Who answers.
         benchmark: Told how to parse; it names the most tokens, and whether options are ranked.
         loaded: Its questions.
         path: Of ``answers.jsonl``.
-        limit: Questions at most, drawn by their units.
+        limit: Questions, drawn in whole units; see :func:`chosen`.
         seed: Of the drawing.
         progress: Told of each answer.
-        aside: Keep answers of another evaluation under another name instead of refusing to go on.
+        aside: Keep answers of another evaluation under another name instead of refusing to go on, and remove
+            these files, which were made of them.
 
     Raises:
         VlitError: When the file holds other answers, or no more can be asked at all.
@@ -69,11 +71,12 @@ def run(
             todo="take the official files",
         )
     header = header_of(answerer, benchmark, loaded, seed)
-    with _file(path, header, known, progress if aside else None) as file:
+    drawn = chosen(loaded.questions, limit, seed)
+    with _file(path, header, known, progress, aside) as file:
         done = {name for name, row in file.found.items() if not row.problem}
-        wanted = [q for q in chosen(loaded.questions, limit, seed) if q.id not in done]
+        wanted = [question for question in drawn if question.id not in done]
         _fill(file, answerer, benchmark, wanted, progress)
-        file.settle(known)
+        file.settle(question.id for question in drawn)
         answers = read_answers(path)
         told = Answers(answers.header, answers.rows, file.repeated, file.damaged)
         return Ran(told, file.unknown, len(wanted))
@@ -121,18 +124,28 @@ def header_of(answerer: Answerer, benchmark: AnyBenchmark, loaded: Loaded, seed:
     )
 
 
-def _file(path: Path, header: Header, known: Mapping[str, Question], told: Progress | None) -> AnswersFile:
-    """The file to go on with; with someone to tell, answers of another evaluation are moved out of the way."""
+def _file(
+    path: Path,
+    header: Header,
+    known: Mapping[str, Question],
+    progress: Progress,
+    aside: Iterable[Path] | None,
+) -> AnswersFile:
+    """The file to go on with; where that is wanted, answers of another evaluation are moved out of the way."""
     try:
         return AnswersFile(path, header, known)
     except VlitError as error:
-        if told is None:
+        if aside is None:
             raise
+        for made in aside:  # what they were scored as must not pass for a score of the answers to come
+            made.unlink(missing_ok=True)
         number = 1
         while (other := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
             number += 1
         path.rename(other)
-        told.warned(f"{error.what}: kept as {other.name}")
+        if spare_of(path).exists():
+            spare_of(path).rename(spare_of(other))
+        progress.warned(f"{header.benchmark}: {error.what}; kept as {other.name}")
         return AnswersFile(path, header, known)
 
 

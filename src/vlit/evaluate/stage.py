@@ -28,6 +28,9 @@ from vlit.run.progress import Progress
 from vlit.weights.located import check_reachable, folder_lines
 
 FOLDER = "evaluation"
+#: What is made of answers each time; the scores say that all of it is there.
+_MADE = (scores.NAME, "card.md", "card.json")
+_SUBMISSION = "submission"
 
 
 class EvaluateStage(stage.Stage[EvaluateConfig]):
@@ -115,10 +118,10 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
     def drive(self, run: RunFolder, progress: Progress) -> None:
         """Put the benchmarks to the models, one after the other."""
         for model in self.config.models:
-            answerer = self._answerer(model, run)
+            answerer, own = self._answerer(model, run), run.path / FOLDER / model.folder
             for name, benchmark in self._of(run).items():
-                folder = run.path / FOLDER / model.folder / name
-                self._evaluate(answerer, name, benchmark, folder, run, progress)
+                header = self._evaluate(answerer, name, benchmark, own / name, run, progress)
+            _drop_of_other_weights(own, header, progress)
 
     def finish(self, run: RunFolder) -> stage.Output:
         """What of the benchmarks' files could not be used."""
@@ -130,7 +133,7 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
     def files(self, run: RunFolder) -> list[Path]:
         """Scores and cards. Answers are not among them: they are kept when scores are made anew."""
         folders = [run.path / FOLDER / m.folder / name for m in self.config.models for name in self.benchmarks]
-        return [folder / name for folder in folders for name in (scores.NAME, "card.md", "card.json")]
+        return [folder / name for folder in folders for name in _MADE]
 
     @property
     def _seed(self) -> int:
@@ -189,7 +192,7 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
         folder: Path,
         run: RunFolder,
         progress: Progress,
-    ) -> None:
+    ) -> answers.Header:
         limits = [n for n in (self.config.limit, benchmark.config.limit) if n is not None]
         ran = runner.run(
             answerer,
@@ -199,7 +202,7 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
             limit=min(limits, default=None),
             seed=self._seed,
             progress=progress,
-            aside=True,
+            aside=_made_in(folder),
         )
         verdicts = folder / judge.NAME
         if benchmark.judged:
@@ -213,14 +216,21 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
         found = scores.scores_of(own, seed=self._seed, unknown=len(ran.unknown), contamination=leaked)
         if leaked is not None:
             _write(folder / "contamination.json", msgspec.json.encode(leaked.record()) + b"\n")
+        else:
+            (folder / "contamination.json").unlink(missing_ok=True)
         about = card(own, found)
         _write(folder / "card.json", as_json(about))
         _write(folder / "card.md", markdown(about).encode())
-        for file, data in benchmark.submission(ran.answers.rows).items():
-            _write(folder / "submission" / file, data)
+        sent = benchmark.submission(ran.answers.rows)
+        for old in set(folder.glob(f"{_SUBMISSION}/*")) - {folder / _SUBMISSION / file for file in sent}:
+            if old.is_file():  # of an earlier evaluation: it would be sent in the place of these
+                old.unlink()
+        for file, data in sent.items():
+            _write(folder / _SUBMISSION / file, data)
         scores.write_scores(folder / scores.NAME, found)  # last: the sign that all is there
         for warning in _warnings(found):
             progress.warned(f"{answerer.name}, {benchmark.title}: {warning}")
+        return ran.answers.header
 
     def _knows_training(self, answerer: Answerer) -> bool:
         """Whether the samples are known that a model was tuned on."""
@@ -269,6 +279,29 @@ def _warnings(found: scores.Scores) -> Iterator[str]:
             yield f"{number:,} {what}"
     if found.contaminated:
         yield found.contamination
+
+
+def _made_in(folder: Path) -> list[Path]:
+    """Files that were made of the answers of a folder."""
+    found = [*(folder / name for name in (*_MADE, "contamination.json")), *(folder / _SUBMISSION).glob("*")]
+    return [path for path in found if path.is_file()]
+
+
+def _drop_of_other_weights(folder: Path, now: answers.Header, progress: Progress) -> None:
+    """Remove scores of benchmarks that were put to other weights, such as before the model was tuned anew.
+
+    A benchmark that the recipe names no more keeps its scores only as long as they are of this model.
+    """
+    for path in sorted(folder.glob(f"*/{answers.NAME}")) if now.weights else ():
+        if not (path.parent / scores.NAME).exists():
+            continue
+        if answers.read_header(path).weights != now.weights:
+            for made in _made_in(path.parent):
+                made.unlink()
+            progress.warned(
+                f"{path.parent.name}: its scores were of other weights of {now.model} and are removed; "
+                "its answers are kept"
+            )
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import pydantic
 
-from vlit.evaluate.benchmark import BenchmarkConfig, Loaded
+from vlit.evaluate.benchmark import Loaded, RankedConfig
 from vlit.evaluate.benchmarks.choice import LETTER, Choice, lettered
 from vlit.evaluate.parsing import letters
 from vlit.evaluate.parsing.reading import Needs, Photos, Reading, Record
@@ -56,7 +56,7 @@ _NEEDS: Needs = {
 }
 
 
-class SeedConfig(BenchmarkConfig):
+class SeedConfig(RankedConfig):
     """Files of SEED-Bench."""
 
     questions: str = "SEED-Bench.json"
