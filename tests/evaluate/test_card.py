@@ -12,6 +12,7 @@ import pytest
 from tests.evaluate.toy import Toy, questions
 from vlit.data.errors import VlitError
 from vlit.data.sample import Sample, Turn
+from vlit.data.scene import Image
 from vlit.evaluate.answers import Answers, Header
 from vlit.evaluate.benchmark import BenchmarkConfig
 from vlit.evaluate.card import as_json, card, markdown
@@ -158,13 +159,43 @@ def test_two_models_are_compared_on_what_both_were_asked() -> None:
         compared(first, other)
     with pytest.raises(VlitError, match="share no question"):
         compared(evaluated([]), second)
-    worded = evaluated(["A"])
-    reworded = replace(
-        worded,
-        answers=replace(
-            worded.answers,
-            rows=[Answered(question=msgspec.structs.replace(ASKED[0], prompt="Else?"), text="A")],
-        ),
+
+
+PHOTO = Image(uri="a.jpg", width=1, height=1, sha256="a")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        ({}, {"prompt": "Else?"}, "words"),
+        ({}, {"references": ("B",)}, "right answers"),
+        ({"options": ("x", "y")}, {"options": ("y", "x")}, "options"),
+        ({"images": (PHOTO,)}, {"images": (msgspec.structs.replace(PHOTO, sha256="b"),)}, "photos"),
+        ({"images": (PHOTO,)}, {"images": (PHOTO, PHOTO)}, "photos"),
+        ({"images": (PHOTO,)}, {"images": (msgspec.structs.replace(PHOTO, uri="moved.jpg"),)}, ""),
+    ],
+)
+def test_questions_of_one_id_are_compared_only_where_they_are_the_same(
+    before: dict[str, object], after: dict[str, object], what: str
+) -> None:
+    own = evaluated(["A"])
+    one, other = (
+        replace(own, answers=replace(own.answers, rows=[Answered(question=q, text="A")]))
+        for q in (
+            msgspec.structs.replace(ASKED[0], **before),
+            msgspec.structs.replace(ASKED[0], **(before | after)),
+        )
     )
-    with pytest.raises(VlitError, match="1 questions were worded differently, such as q0"):
-        compared(worded, reworded)
+    if not what:
+        assert compared(one, other).n == 1
+        return
+    with pytest.raises(VlitError, match=f"1 questions are not the same in both: q0 has other {what}"):
+        compared(one, other)
+
+
+def test_answers_that_other_judges_scored_are_not_compared() -> None:
+    own = whole()
+    today, then = (replace(own, judge=f"gpt-9, prompt ab, {day}") for day in ("2026-01-02", "2025-01-02"))
+    assert compared(today, then).difference == 0.0
+    with pytest.raises(VlitError, match="judged differently: gpt-9, prompt ab; other, prompt ab"):
+        compared(today, replace(own, judge="other, prompt ab, 2026-01-02"))

@@ -89,9 +89,16 @@ def test_two_models_are_compared(model: Path, toy: Path, demo: Path) -> None:
     rewritten(other, ["0", "1", "2", "3", "-", "-"])
     found = call("score", one, other)
     assert found.exit_code == 0, found.output
-    assert "6 questions that both answered; mean value +33.33 points" in said(found)
+    assert "  6 questions that both answered\n  accuracy +33.33, 95 % -33.33 to +83.33" in found.output
     assert "better on 3, worse on 1; McNemar p = 0.62" in found.output
     assert "the difference may be chance" in found.output
+    same = call("score", one, one)
+    assert "accuracy +0.00\n" in same.output and "no answer is worth more or less" in same.output
+    lines = other.read_bytes().splitlines(keepends=True)
+    other.write_bytes(b"".join(lines[:4]))
+    part = call("score", one, other).output
+    assert "PARTIAL: 3 of 6 questions" in part
+    assert "  3 questions that both answered (6 and 3 are in the files)\n" in part
 
 
 def test_a_limit_makes_a_partial_score_that_says_so_and_more_can_be_asked_later(

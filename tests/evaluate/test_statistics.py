@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from vlit.evaluate.metric import Metric, accuracies, accuracy, metric
+from vlit.evaluate.metric import Metric, accuracies, accuracy, metric, ratio
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
-from vlit.evaluate.statistics import mcnemar, paired, with_intervals
+from vlit.evaluate.statistics import by_coin, mcnemar, paired, with_intervals
 
 
 def row(name: str, value: float | None, *, unit: str = "", failed: bool = False, group: str = "") -> Scored:
@@ -75,3 +80,78 @@ def test_two_models_are_compared_on_what_both_were_asked() -> None:
         paired(first[-1:], second)
     alone = paired([row("a", 0.3)], [row("a", 1.0)])
     assert alone.p is None and alone.interval is None
+
+
+def test_nothing_right_is_not_sure_to_be_nothing() -> None:
+    """Every resample of four wrong answers is alike; the exact interval of 0 of 4 ends at 60.2."""
+    stats = pytest.importorskip("scipy.stats")
+    for right, n in ((0, 4), (4, 4), (0, 30), (30, 30)):
+        (found,) = with_intervals([accuracy([row(str(i), float(i < right)) for i in range(n)])])
+        exact = stats.binomtest(right, n).proportion_ci(0.95, "exact")
+        assert found.interval == pytest.approx((100 * exact.low, 100 * exact.high))
+    paired_up = [row(str(i), 0.0, unit=str(i // 5)) for i in range(20)]
+    (found,) = with_intervals([accuracy(paired_up)])
+    assert found.interval == pytest.approx((0.0, 100 * (1 - 0.025**0.25)))  # four units
+
+
+def test_a_number_that_no_resample_changes_has_no_interval_but_where_it_is_a_share() -> None:
+    rows = [row(str(i), 1.0) for i in range(4)]
+    total = metric("total", rows, [(1, 1)] * 4, lambda s: 2000 * s[..., 0] / s[..., 1], scale=2000)
+    nothing = metric("CIDEr", rows, [(0, 1)] * 4, ratio, scale=1000)
+    assert [one.interval for one in with_intervals([total, nothing])] == [None, None]
+
+
+def test_p_is_that_of_scipy() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    for better, worse in ((0, 1), (3, 1), (12, 25), (400, 300), (2, 900)):
+        assert mcnemar(better, worse) == pytest.approx(stats.binomtest(better, better + worse).pvalue, rel=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-4, 4), max_size=9))
+def test_p_of_units_is_the_share_of_signs_that_differ_as_much(differences: list[int]) -> None:
+    signs = itertools.product((-1, 1), repeat=len(differences))
+    sums = [abs(sum(s * d for s, d in zip(own, differences, strict=True))) for own in signs]
+    share = sum(one >= abs(sum(differences)) for one in sums) / len(sums)
+    assert by_coin(differences) == pytest.approx(share)
+
+
+def test_questions_of_a_unit_are_no_more_sure_together_than_one() -> None:
+    """Eight rotations of two questions, all of which the second alone has right: two coins, not sixteen."""
+    first = [row(str(i), 0.0, unit=str(i // 8)) for i in range(16)]
+    second = [row(str(i), 1.0, unit=str(i // 8)) for i in range(16)]
+    assert paired(first, second).p == 0.5
+    alone = paired([row(str(i), 0.0) for i in range(16)], [row(str(i), 1.0) for i in range(16)])
+    assert alone.p == pytest.approx(2 / 2**16)
+
+
+def test_the_number_that_papers_quote_is_compared_and_not_the_mean_value() -> None:
+    def double(rows: Sequence[Scored]) -> Metric:
+        parts = ((row.value or 0.0, 1.0) for row in rows)
+        return metric("double", rows, parts, lambda s: 200 * s[..., 0] / s[..., 1], scale=0)
+
+    first = [row(str(i), float(i % 5 == 0)) for i in range(100)]
+    second = [row(str(i), float(i % 5 < 2)) for i in range(100)]
+    mean, doubled = paired(first, second), paired(first, second, of=double)
+    assert (mean.metric, mean.difference, mean.lower) == ("accuracy", 20.0, False)
+    assert (doubled.metric, doubled.difference, doubled.lower) == ("double", 40.0, True)
+    assert mean.interval and doubled.interval
+    assert doubled.interval == pytest.approx(tuple(2 * bound for bound in mean.interval))
+    without = paired(first, second, of=lambda rows: Metric("untold", 1.0, len(rows)))
+    assert (without.metric, without.difference) == ("mean value", 20.0)
+
+
+def test_a_model_does_not_differ_from_itself() -> None:
+    rows = [row(str(i), float(i % 3 == 0)) for i in range(50)]
+    same = paired(rows, rows)
+    assert (same.difference, same.better, same.worse, same.p, same.interval) == (0.0, 0, 0, 1.0, None)
+
+
+def test_the_bootstrap_of_a_difference_is_as_wide_as_the_formula_says() -> None:
+    """Discordant 60 and 30 of 500: the variance of the mean difference is ((b + c) / n - d^2) / n."""
+    first = [row(str(i), float(60 <= i < 200)) for i in range(500)]
+    second = [row(str(i), float(i < 60 or 90 <= i < 200)) for i in range(500)]
+    found = paired(first, second)
+    assert (found.better, found.worse, found.difference) == (60, 30, 6.0) and found.interval
+    half = 196 * np.sqrt((90 / 500 - 0.06**2) / 500)
+    assert found.interval == pytest.approx((6 - half, 6 + half), abs=0.35)

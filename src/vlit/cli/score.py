@@ -16,6 +16,7 @@ from vlit.cli.common import console, short_path
 
 if TYPE_CHECKING:
     from vlit.evaluate.scores import Scores
+    from vlit.evaluate.statistics import Paired
 
 #: Columns of a terminal that a table may take.
 _WIDTH = 80
@@ -49,12 +50,22 @@ def command(answers: Path, other: Path | None, seed: int, card: bool) -> None:
     print_scores(found)
     pair = compared(first, second, seed)
     console.print(f"\n[bold]{escape(short_path(other))}[/] against {escape(short_path(answers))}")
-    console.print(f"  {pair.n:,} questions that both answered; mean value {pair.difference:+.2f} points")
-    if pair.interval is not None:
-        console.print(f"  95 % {pair.interval[0]:+.2f} to {pair.interval[1]:+.2f} [dim](paired bootstrap)[/]")
+    print_paired(pair, [len(own.answers.rows) for own in (first, second)])
+
+
+def print_paired(pair: Paired, answered: Sequence[int]) -> None:
+    """How the second differs from the first, and on how much of both that rests."""
+    of = f" [yellow]({answered[0]:,} and {answered[1]:,} are in the files)[/]" * (max(answered) > pair.n)
+    console.print(f"  {pair.n:,} questions that both answered{of}")
+    less = " (less is better)" if pair.lower else ""
+    told = "" if pair.interval is None else f", 95 % {pair.interval[0]:+.2f} to {pair.interval[1]:+.2f}"
+    drawn = " [dim](paired bootstrap)[/]" if told else ""
+    console.print(f"  {escape(pair.metric)} {pair.difference:+.2f}{less}{told}{drawn}")
     told = "" if pair.p is None else f"; McNemar p = {pair.p:.2g}"
     console.print(f"  better on {pair.better:,}, worse on {pair.worse:,}{told}")
-    if pair.interval is None or pair.interval[0] <= 0 <= pair.interval[1]:
+    if not pair.better + pair.worse:
+        console.print("  [yellow]no answer is worth more or less than the other[/]")
+    elif pair.interval is None or pair.interval[0] <= 0 <= pair.interval[1]:
         console.print("  [yellow]the difference may be chance[/]")
 
 

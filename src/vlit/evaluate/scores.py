@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from vlit.data.store import atomic
 from vlit.evaluate.answers import Answers, Header, read_answers
 from vlit.evaluate.benchmark import AnyBenchmark
 from vlit.evaluate.metric import Metric
-from vlit.evaluate.question import Scored
+from vlit.evaluate.question import Question, Scored
 from vlit.evaluate.registry import BENCHMARKS
 from vlit.evaluate.statistics import Paired, paired, with_intervals
 from vlit.run.recipe import checked
@@ -174,10 +175,11 @@ def scored(benchmark: AnyBenchmark, answers: Answers, judged: Path) -> Evaluated
 
 
 def compared(first: Evaluated, second: Evaluated, seed: int = 0) -> Paired:
-    """Two models on the same questions, the second against the first.
+    """Two models on the same questions, the second against the first, by the number that papers quote.
 
     Raises:
-        VlitError: When they are of different benchmarks, protocols or files, or share no question.
+        VlitError: When they are of different benchmarks or protocols, when questions, photos or right answers
+            of one id differ, or when they share no question.
     """
     one, other = first.answers.header, second.answers.header
     where = f"answers of {one.model} and {other.model}"
@@ -188,23 +190,47 @@ def compared(first: Evaluated, second: Evaluated, seed: int = 0) -> Paired:
                 where=where,
                 todo="compare answers to the same questions",
             )
-    prompts = {row.question.id: row.question.prompt for row in first.answers.rows}
-    worded = [
-        row.question.id
-        for row in second.answers.rows
-        if prompts.get(row.question.id, row.question.prompt) != row.question.prompt
-    ]
-    if worded:
+    if (judges := [own.judge.rpartition(", ")[0] for own in (first, second)])[0] != judges[1]:
         raise VlitError(
-            f"{len(worded):,} questions were worded differently, such as {worded[0]}",
+            f"the two were judged differently: {judges[0]}; {judges[1]}",
+            where=where,
+            todo="have one judge score both",
+        )
+    known = {row.question.id: row.question for row in first.answers.rows}
+    changed = [
+        (row.question.id, what)
+        for row in second.answers.rows
+        if row.question.id in known and (what := _unlike(known[row.question.id], row.question))
+    ]
+    if changed:
+        raise VlitError(
+            f"{len(changed):,} questions are not the same in both: {changed[0][0]} has other {changed[0][1]}",
             where=where,
             todo="compare answers to the same files and protocol",
         )
     asked = [[row for row in own.rows if not row.answered.problem] for own in (first, second)]
     try:
-        return paired(asked[0], asked[1], seed)
+        return paired(asked[0], asked[1], seed, partial(_headline, second.benchmark))
     except ValueError as error:
         raise VlitError(str(error), where=where, todo="compare answers to the same files") from None
+
+
+def _unlike(one: Question, other: Question) -> str:
+    """What of a question is not the same, in words; photos are told by their bytes, wherever they lie."""
+    for name in ("prompt", "options", "references"):
+        if getattr(one, name) != getattr(other, name):
+            return {"prompt": "words", "references": "right answers"}.get(name, name)
+    photos = zip(one.images, other.images, strict=False)
+    if len(one.images) != len(other.images) or any(
+        a.sha256 != b.sha256 for a, b in photos if a.sha256 and b.sha256
+    ):
+        return "photos"
+    return ""
+
+
+def _headline(benchmark: AnyBenchmark, rows: Sequence[Scored]) -> Metric | None:
+    found = benchmark.aggregate(rows)
+    return next((one for one in found if (one.name, one.group) == benchmark.metric), None)
 
 
 def write_scores(path: Path, scores: Scores) -> None:
