@@ -65,6 +65,24 @@ def test_choice_asks_for_the_letter(folder: Path) -> None:
     }
 
 
+def test_quirk_of_two_options_with_one_content_either_is_right(folder: Path) -> None:
+    write(folder, [record("a", choices=["france", "china", "italy", "france"])])
+    choice = AOKVQA(AOKVQAConfig())
+    rows = answered(choice, folder, ["A"])
+    assert choice.aggregate(choice.scored(rows))[0].value == 100, "the script compares contents"
+
+
+def test_the_servers_file_has_every_id(folder: Path) -> None:
+    write(folder, [record("a"), record("lost", image_id=9), record("hard", difficult_direct_answer=True)])
+    for protocol, key in (("choice", "multiple_choice"), ("direct", "direct_answer")):
+        benchmark = AOKVQA(AOKVQAConfig(protocol=protocol))
+        questions = benchmark.load(folder).questions
+        made = json.loads(
+            benchmark.submission([Answered(question=questions[0], text="france")])[f"aokvqa_{key}.json"]
+        )
+        assert made == {"a": {key: "france"}, "lost": {key: ""}, "hard": {key: ""}}
+
+
 @pytest.mark.parametrize(
     ("answer", "official", "normalised"),
     [

@@ -88,16 +88,31 @@ def test_capabilities_combinations_and_total_by_hand(folder: Path, tmp_path: Pat
     assert ("grade", "capability: spat") not in found
 
 
-def test_rounds_are_averaged_and_their_spread_is_told(folder: Path, tmp_path: Path) -> None:
+def test_rounds_are_averaged_and_the_official_deviation_of_the_total_is_told(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Grades by round: a 0.2 0.4, b 0.4 0.0, c (empty) 0 0, of d one is unreadable. Of a, b, c: 20, 13.3."""
     own = bench(rounds=2)
-    rows = [Answered(question=own.load(folder).questions[0], text="x")]
-    with ScriptedTeacher(says=lambda body, *_: f"Score: 0.{body['seed'] * 2}") as server:
+    rows = [
+        Answered(question=q, text=text)
+        for q, text in zip(own.load(folder).questions, ("a", "b", "", "d"), strict=True)
+    ]
+    grades = {"a": ("0.2", "0.4"), "b": ("0.4", "0.0"), "d": ("1.0", "well")}
+
+    def says(body: dict[str, Any], *_: Any) -> str:
+        asked = body["messages"][1]["content"]
+        return next(of[body["seed"] - 1] for name, of in grades.items() if f"Answer: {name}\n" in asked)
+
+    with ScriptedTeacher(says=says) as server:
         judged = judge(own, rows, config(server.url), tmp_path / "journal")
     scored = own.scored_by(rows, judged)
     assert scored[0].parsed.value == "0.2 0.4" and scored[0].value == pytest.approx(0.3)
+    assert (scored[3].value, scored[3].parsed.rule) == (1.0, "1 of 2 rounds unreadable")
     metrics = own.aggregate(scored)
-    assert metrics[0].value == pytest.approx(30) and metrics[-1].name == "spread"
-    assert metrics[-1].value == pytest.approx(10)
+    assert metrics[0].value == pytest.approx(100 * (0.3 + 0.2 + 0 + 1) / 4)
+    deviation = metrics[-1]
+    assert (deviation.name, deviation.n) == ("standard deviation over rounds", 3)
+    assert deviation.value == pytest.approx((20 - 40 / 3) / 2)  # of 0.6 / 3 and 0.4 / 3
 
 
 def test_empty_and_unasked_are_worth_nothing_and_are_counted(folder: Path, tmp_path: Path) -> None:

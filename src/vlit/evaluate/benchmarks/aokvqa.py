@@ -9,12 +9,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from vlit.data.images import ImageProblem
 from vlit.data.scene import Image
 from vlit.evaluate.benchmark import BenchmarkConfig, Loaded
 from vlit.evaluate.benchmarks.choice import LETTER, Choice, lettered
+from vlit.evaluate.benchmarks.vqa import ids_of
 from vlit.evaluate.metric import Metric, accuracy
 from vlit.evaluate.parsing import letters
 from vlit.evaluate.parsing.reading import Needs, Photos, Reading, Record
@@ -39,9 +40,10 @@ class AOKVQA(Choice[AOKVQAConfig]):
     answer has to be equal to the people's, letter by letter, so that "Dog." is not "dog"; nothing is left out
     and averaged as in VQA; questions marked ``difficult_direct_answer`` are not asked (an older version of the
     script left them out of multiple choice instead). "accuracy, normalised" puts answers into the form of
-    VQA's server first. Choice: the official script compares contents; a letter here stands for its content,
-    and an answer that states none is wrong and counted. Without public answers (test) nothing is scored; the
-    server's file is written.
+    VQA's server first. Choice: the official script compares contents; a letter here stands for its content (of
+    two options of the same content either is right), and an answer that states none is wrong and counted. It is
+    ``""`` in the server's file, which has all ids of the questions file; the script's strict mode takes nothing
+    but contents of options there. Without public answers (test) nothing is scored.
     """
 
     name = "aokvqa"
@@ -54,6 +56,7 @@ class AOKVQA(Choice[AOKVQAConfig]):
     max_new_tokens = 16
     Config = AOKVQAConfig
     rules: ClassVar[Mapping[str, letters.Rule]] = {"accuracy, lone letter": letters.lone}
+    _ids: Sequence[Any] = ()  #: that the server's file has to have
 
     def load(self, base: Path) -> Loaded:
         """The questions of a split."""
@@ -61,7 +64,9 @@ class AOKVQA(Choice[AOKVQAConfig]):
         photos = reading.photos(self.config.images)
         direct = self.protocol == "direct"
         asked, hard = [], 0
-        for record in reading.usable(reading.records(self.config.questions), "question_id", _NEEDS):
+        records = reading.records(self.config.questions)
+        self._ids = ids_of(reading, records, None)
+        for record in reading.usable(records, "question_id", _NEEDS):
             if direct and record.get("difficult_direct_answer") is True:
                 hard += 1
             elif question := self._question(reading, photos, record):
@@ -102,9 +107,12 @@ class AOKVQA(Choice[AOKVQAConfig]):
         return Parsed(text.strip(), "as said") if text.strip() else letters.EMPTY
 
     def score(self, question: Question, parsed: Parsed) -> float:
-        """1 for the right letter; of a direct answer min(1, people who said so / 3)."""
+        """1 for the letter of the right content; of a direct answer min(1, people who said so / 3)."""
         if self.protocol == "choice":
-            return super().score(question, parsed)
+            contents = {question.options[ord(letter) - ord("A")] for letter in question.references}
+            return float(
+                parsed.value is not None and question.options[ord(parsed.value) - ord("A")] in contents
+            )
         return min(1.0, sum(parsed.value == answer for answer in question.references) / 3)
 
     def aggregate(self, rows: Sequence[Scored]) -> list[Metric]:
@@ -114,9 +122,9 @@ class AOKVQA(Choice[AOKVQAConfig]):
         return [accuracy(rows), accuracy([_normalised(row) for row in rows], "accuracy, normalised")]
 
     def submission(self, rows: Sequence[Answered]) -> Mapping[str, bytes]:
-        """The leaderboard's file: for each question its content or its direct answer."""
+        """The leaderboard's file: for each question its content or its direct answer, or ``""``."""
         key = "multiple_choice" if self.protocol == "choice" else "direct_answer"
-        found = {}
+        found = {str(id): {key: ""} for id in self._ids}
         for row in self.scored(rows):
             said = row.parsed.value or ""
             if self.protocol == "choice" and said:

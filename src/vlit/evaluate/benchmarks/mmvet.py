@@ -7,10 +7,11 @@ each of the six capabilities (rec, ocr, know, gen, spat, math) over the question
 their 16 combinations. A question counts once for each capability that it needs.
 
 Different from the official grader, and told in the card: the prompt is our own and asks for the same, steps of
-0.1 included; a reply without a grade is sent back once, where the official grader asks anew at a higher
-temperature until one comes; the judge is whom you name, where papers have gpt-4-0613 or gpt-4-0314. ``rounds``
-averages several replies, as the paper does with five; "spread" then is the mean standard deviation of the
-grades of a question. An empty answer is worth 0 without a judge, and so is a question that was not asked.
+0.1 included; a reply without a grade is sent back once, then left out and counted, where the official grader
+asks up to five times, at a higher temperature each time, and then takes 0.0; the judge is whom you name, where
+papers have gpt-4-0613 or gpt-4-0314. ``rounds`` averages several replies, as the paper does with five;
+"standard deviation over rounds" is the official one, of the total. An empty answer is worth 0 without a judge,
+and so is a question that was not asked.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import pydantic
 from vlit.data.sample import IMAGE_TOKEN
 from vlit.evaluate.benchmark import Loaded
 from vlit.evaluate.judge import Ask, JudgedBenchmark, JudgedConfig, JudgePrompt, Said
-from vlit.evaluate.metric import Metric, accuracy, metric, ratio
+from vlit.evaluate.metric import F64, Metric, accuracy, metric
 from vlit.evaluate.parsing.judged import numbers, unit_score
 from vlit.evaluate.parsing.reading import Needs, Reading
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
@@ -146,9 +147,10 @@ class MMVet(JudgedBenchmark[MMVetConfig]):
             groups.setdefault(f"combination: {row.question.groups['combination']}", []).append(row)
         found = [_mean(own, group) for group, own in groups.items() if own or not group]
         if self.config.rounds > 1:
-            own = [row for row in rows if row.parsed.value is not None]
-            spreads = ((float(np.std(numbers(row.parsed.value or ""))), 1.0) for row in own)
-            found.append(metric("spread", own, spreads, ratio, scale=0))
+            whole = [(row, grades) for row in rows if (grades := _grades(row, self.config.rounds))]
+            own = [row for row, _ in whole]
+            parts = [(*grades, 1.0) for _, grades in whole]
+            found.append(metric("standard deviation over rounds", own, parts, _deviation, scale=0))
         return found
 
 
@@ -158,6 +160,21 @@ def known(question: Question) -> str:
     for mark in ("<AND>", "<OR>"):
         text = f" {mark} ".join(part.strip() for part in text.split(mark))
     return text
+
+
+def _grades(row: Scored, rounds: int) -> list[float]:
+    """The grade of each round, nothing where one could not be read; zeros where no judge was needed."""
+    if row.value is None:
+        return []
+    found = list(numbers(row.parsed.value)) if row.parsed.value is not None else [0.0] * rounds
+    return found if len(found) == rounds else []
+
+
+def _deviation(sums: F64) -> F64:
+    """(..., rounds + 1) of grades and how many to the standard deviation of the rounds' totals, in percent."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: F64 = np.std(100.0 * sums[..., :-1] / sums[..., -1:], axis=-1)
+    return found
 
 
 def _mean(rows: Sequence[Scored], group: str) -> Metric:
