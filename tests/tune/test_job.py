@@ -10,7 +10,7 @@ import pytest
 from tests.tune.jobs import job
 from vlit.data.errors import VlitError
 from vlit.tune.config import ModelConfig, TuneConfig
-from vlit.tune.job import Job, finished
+from vlit.tune.job import OUTCOME, Job, is_finished, outcome_of
 from vlit.tune.launch import _news, _raise_error, launch
 from vlit.tune.models.registry import load_model
 from vlit.tune.team import _refuse_fewer_gpus
@@ -28,7 +28,7 @@ def test_a_result_loads_and_the_checkpoints_are_gone(tmp_path: Path) -> None:
     own = job(tmp_path, save_every=1)
     told: list[dict[str, object]] = []
     outcome = launch(own, lambda row: told.append(dict(row)))
-    assert finished(own) == outcome
+    assert is_finished(own) and outcome_of(own) == outcome
     assert outcome.steps == 6 and told[-1]["step"] == 6
     assert not (own.folder / "checkpoints").exists()
     before, after = load_model(str(tmp_path / "model")), load_model(str(own.result))
@@ -39,6 +39,28 @@ def test_a_result_loads_and_the_checkpoints_are_gone(tmp_path: Path) -> None:
     }
     assert changed == {"connector", "llm"}
     assert json.loads((own.result / "vlit.json").read_bytes())["data"]["samples"] == 20
+
+
+def test_what_another_version_wrote_of_a_finished_stage_is_read_or_told(tmp_path: Path) -> None:
+    own = job(tmp_path)
+    own.result.mkdir(parents=True)
+    (own.result / "vlit.json").write_text("{}")
+    known = {
+        "steps": 6, "epochs": 2, "samples": 40, "label_tokens": 9, "seconds": 1.5, "loss": None,
+        "held_out_before": 3.5, "held_out_after": 2, "skipped": 0, "resumed_at": 0,
+    }  # fmt: skip
+    outcome = own.folder / OUTCOME
+    assert not is_finished(own)
+    outcome.write_text(json.dumps({**known, "of_a_later_version": 1}))
+    assert is_finished(own) and outcome_of(own).held_out_before == 3.5
+    for odd in (json.dumps({"steps": 6}), "{", "[]"):
+        outcome.write_text(odd)
+        assert is_finished(own)  # days of work are not thrown away for it
+        with pytest.raises(VlitError, match="cannot be read") as error:
+            outcome_of(own)
+        assert error.value.where == str(outcome)
+    (own.result / "vlit.json").unlink()
+    assert not is_finished(own)
 
 
 @pytest.mark.parametrize("merge", [True, False])

@@ -69,9 +69,16 @@ def recipe(parts: Path, path: Path, demo: Path, **changes: Any) -> Recipe:
 class Heard(Progress):
     def __init__(self) -> None:
         self.steps, self.lines, self.warnings = 0, [], []  # type: ignore[var-annotated]
+        self.of = 0
+        self.stop_at = -1
+
+    def total(self, shards: int | None) -> None:
+        self.steps, self.of = 0, shards or 0
 
     def advanced(self) -> None:
         self.steps += 1
+        if self.of and self.steps == self.stop_at:
+            raise KeyboardInterrupt
 
     def said(self, text: str) -> None:
         self.lines.append(text)
@@ -115,6 +122,35 @@ def test_what_is_tuned_is_not_tuned_again_and_nothing_is_lost(parts: Path, data:
     assert weights.read_bytes() == before
     (kept,) = (run.path / "model/stages").glob("instruct-*")
     assert (kept / "result/model.safetensors").exists() and "kept as instruct-" in heard.warnings[0]
+
+
+def test_after_an_interruption_the_steps_that_are_left_are_counted(parts: Path, data: Path, demo: Path) -> None:
+    run, heard = RunFolder(data.parent / "run"), Heard()
+    only = recipe(
+        parts,
+        data,
+        demo,
+        stages=[{"name": "a", "batch": 1, "template": "plain"}],
+        held_out={"share": 0},
+        save_every=2,
+    )
+    heard.stop_at = 5  # checkpoints are of steps 2 and 4
+    with pytest.raises(KeyboardInterrupt):
+        execute(only, run, workers=1, progress=heard)
+    heard.stop_at = -1
+    execute(only, run, workers=1, progress=heard)
+    assert heard.steps == heard.of == 12 - 4
+    assert json.loads((run.path / "model/stages/a/outcome.json").read_bytes())["resumed_at"] == 4
+
+
+def test_a_result_that_was_removed_is_made_again(parts: Path, data: Path, demo: Path) -> None:
+    run, heard = RunFolder(data.parent / "run"), Heard()
+    execute(recipe(parts, data, demo), run, workers=1)
+    shutil.rmtree(run.path / "model/stages/align/result")
+    (run.path / "model/vlit.json").unlink()
+    execute(recipe(parts, data, demo), run, workers=1, progress=heard)
+    assert (run.path / "model/stages/align/result/vlit.json").exists() and not heard.warnings
+    assert {line.partition(" ")[0] for line in heard.lines if "label tokens" in line} == {"align"}
 
 
 def test_settings_that_are_back_find_what_was_tuned_with_them(parts: Path, data: Path, demo: Path) -> None:

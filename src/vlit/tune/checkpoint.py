@@ -60,7 +60,7 @@ class Checkpoints:
 
     def found(self) -> list[Path]:
         """Those that there are, oldest first."""
-        return sorted(self._folder.glob("step-*"))
+        return _found(self._folder)
 
     def resume(self, groups: Sequence[Group], optimiser: torch.optim.Optimizer) -> int:
         """Take the state of the last checkpoint, and return its step; 0 where there is none.
@@ -125,6 +125,16 @@ class Checkpoints:
             if self._team.first:
                 shutil.rmtree(part, ignore_errors=True)
             raise
+
+
+def last_step(folder: Path) -> int:
+    """The step that a stage would go on from, by the folder of its checkpoints; 0 where there is none."""
+    found = _found(folder)
+    return int(found[-1].name.removeprefix("step-")) if found else 0
+
+
+def _found(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"))
 
 
 def _fresh(part: Path) -> None:

@@ -16,12 +16,13 @@ from vlit.data.seeds import draw
 from vlit.data.store import atomic
 from vlit.run.progress import Progress
 from vlit.run.stage import Setting
+from vlit.tune.checkpoint import last_step
 from vlit.tune.config import ModelConfig, TuneConfig
 from vlit.tune.encoding import encoder_of
 from vlit.tune.job import Job
 from vlit.tune.launch import launch
 from vlit.tune.leg import Leg, beginning, key_of, make_room, mark
-from vlit.tune.metrics import Lines
+from vlit.tune.metrics import curves
 from vlit.tune.plan import count_steps
 from vlit.tune.result import open_result, publish
 from vlit.tune.source import Source
@@ -62,10 +63,8 @@ def carry_out(
     for leg in legs:
         if not leg.done:
             make_room(leg, progress)
-    total = sum(count_steps(len(leg.source), batch=leg.own.batch, epochs=leg.own.epochs, steps=leg.own.steps)
-                for leg in legs if not leg.done)  # fmt: skip
-    if total:
-        progress.total(total)
+    if left := sum(_steps_left(leg) for leg in legs):
+        progress.total(left)
     for leg in legs:
         if not leg.done:
             _check_memory(leg, config, setting, progress)
@@ -76,6 +75,15 @@ def carry_out(
         if not (leg.job.folder / _ANSWERS).exists():
             _try_out(leg, config, setting, parts, progress)
     publish(legs[-1].job.result, folder)
+
+
+def _steps_left(leg: Leg) -> int:
+    """Optimiser steps that a stage has still to make, from its last checkpoint on."""
+    if leg.done:
+        return 0
+    own = leg.own
+    steps = count_steps(len(leg.source), batch=own.batch, epochs=own.epochs, steps=own.steps)
+    return max(steps - last_step(leg.job.folder / "checkpoints"), 0)
 
 
 def _legs(
@@ -105,14 +113,13 @@ def _legs(
 
 def _with_curves(job: Job, legs: Sequence[Leg]) -> Job:
     """The job with the curves of the stages before it, for the card of the model that went through all."""
-    curves: dict[str, dict[str, Any]] = {"loss": {}, "held_out": {}}
+    found: dict[str, dict[str, Any]] = {}
     for leg in legs:
         if leg.job.stage == job.stage:
             break
-        rows = Lines(leg.job.folder / "metrics.jsonl").read()
-        for name, key in (("loss", "loss"), ("held_out", "held_out_loss")):
-            curves[name][leg.job.stage] = [(r["step"], r[key]) for r in rows if r.get(key) is not None]
-    return job.model_copy(update={"about": {**job.about, **curves}})
+        for name, line in curves(leg.job.folder / "metrics.jsonl").items():
+            found.setdefault(name, {})[leg.job.stage] = line
+    return job.model_copy(update={"about": {**job.about, **found}})
 
 
 class _Teller:

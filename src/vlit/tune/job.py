@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from vlit.data.errors import VlitError
 from vlit.data.store import atomic
 from vlit.run import stage
 from vlit.tune.config import ModelConfig, StageConfig, TuneConfig
-from vlit.tune.metrics import Lines, Tell
+from vlit.tune.metrics import Tell, curves
 from vlit.tune.source import Source
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from vlit.tune.loop import Outcome
     from vlit.tune.models.architecture import Architecture
     from vlit.tune.team import Team
+
+
+#: In the folder of a stage: what it came to, written when the result is whole.
+OUTCOME = "outcome.json"
 
 
 class Job(stage.Config):
@@ -60,12 +65,30 @@ class Job(stage.Config):
         return cls.model_validate_json(path.read_bytes())
 
 
-def finished(job: Job) -> Outcome | None:
-    """What the stage came to, where it is finished."""
+def is_finished(job: Job) -> bool:
+    """Whether the result is there, whole. Another version of vlit may have written what the stage came to."""
+    from vlit.tune.result import NOTES
+
+    return (job.folder / OUTCOME).is_file() and (job.result / NOTES).is_file()
+
+
+def outcome_of(job: Job) -> Outcome:
+    """What a finished stage came to.
+
+    Raises:
+        VlitError: When the file is not one of this version of vlit.
+    """
     from vlit.tune.loop import Outcome
 
-    path = job.folder / "outcome.json"
-    return Outcome(**orjson.loads(path.read_bytes())) if path.exists() else None
+    path = job.folder / OUTCOME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Outcome)
+    except (OSError, msgspec.DecodeError) as error:
+        raise VlitError(
+            f"what this stage came to cannot be read: {error}",
+            where=str(path),
+            todo="remove this file to have the stage tuned again; its result is in result/ beside it",
+        ) from error
 
 
 def work(job: Job, tell: Tell = lambda row: None) -> Outcome:
@@ -106,7 +129,7 @@ def work(job: Job, tell: Tell = lambda row: None) -> Outcome:
         try:
             about = _about(job, source, held_out, outcome, team)
             write_result(model, job.result, config=job.config, stage=own, about=about, state=state)
-            with atomic(job.folder / "outcome.json") as temporary:
+            with atomic(job.folder / OUTCOME) as temporary:
                 temporary.write_bytes(orjson.dumps(dataclasses.asdict(outcome), option=orjson.OPT_INDENT_2))
             shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
         except VlitError as error:
@@ -141,9 +164,7 @@ def _gathered(model: Architecture, team: Team) -> dict[str, torch.Tensor]:
 
 
 def _about(job: Job, source: Source, held_out: Source, outcome: Outcome, team: Team) -> dict[str, Any]:
-    rows = Lines(job.folder / "metrics.jsonl").read()
-    losses = [(r["step"], r["loss"]) for r in rows if r.get("loss") is not None]
-    measured = [(r["step"], r["held_out_loss"]) for r in rows if "held_out_loss" in r]
+    own = curves(job.folder / "metrics.jsonl")
     data = {
         "fingerprint": source.digest(),
         "samples": len(source),
@@ -157,6 +178,5 @@ def _about(job: Job, source: Source, held_out: Source, outcome: Outcome, team: T
         "precision": "bf16" if team.bf16 else "fp32",
         **given,
         "data": {**data, **given.get("data", {})},
-        "loss": {**given.get("loss", {}), job.stage: losses},
-        "held_out": {**given.get("held_out", {}), job.stage: measured},
+        **{name: {**given.get(name, {}), job.stage: line} for name, line in own.items()},
     }

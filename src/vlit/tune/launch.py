@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from vlit.data.errors import VlitError
-from vlit.tune.job import Job, finished, work
+from vlit.tune.job import OUTCOME, Job, outcome_of, work
 from vlit.tune.metrics import Tell
 from vlit.tune.worker import ERROR, NEWS, PARENT
 
@@ -36,7 +36,7 @@ def launch(job: Job, tell: Tell = lambda row: None) -> Outcome:
         VlitError: What stopped the job, whichever process it stopped; or that one ended without a word.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
-    (job.folder / "outcome.json").unlink(missing_ok=True)
+    (job.folder / OUTCOME).unlink(missing_ok=True)
     path = job.write()
     if job.config.processes == 1:
         return work(job, tell)
@@ -64,9 +64,7 @@ def launch(job: Job, tell: Tell = lambda row: None) -> Outcome:
         tell(row)
     (job.folder / NEWS).unlink(missing_ok=True)
     _raise_error(job.folder, agent.returncode, log)
-    outcome = finished(job)
-    assert outcome is not None  # written before the first process ends well
-    return outcome
+    return outcome_of(job)  # written before the first process ends well
 
 
 def _command(processes: int, path: Path) -> list[str]:

@@ -12,7 +12,7 @@ from vlit.run.fingerprint import file_digest, fingerprint
 from vlit.run.progress import Progress
 from vlit.run.stage import Setting
 from vlit.tune.config import StageConfig, TuneConfig
-from vlit.tune.job import Job, finished
+from vlit.tune.job import Job, is_finished
 from vlit.tune.models.registry import names_in
 from vlit.tune.result import BASE
 from vlit.tune.source import Source
@@ -36,7 +36,7 @@ class Leg:
     @property
     def done(self) -> bool:
         """Whether its result is there, and is of this key."""
-        return finished(self.job) is not None and key_in(self.job.folder) == self.key
+        return is_finished(self.job) and key_in(self.job.folder) == self.key
 
 
 def key_of(config: TuneConfig, own: StageConfig, source: Source, before: Any, seed: int) -> str:

@@ -70,6 +70,16 @@ class Lines:
                 os.fsync(file.fileno())
 
 
+def curves(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Steps and losses of a stage, by its file of metrics: ``loss`` of training, and ``held_out``."""
+    rows = Lines(path).read()
+    keys = {"loss": "loss", "held_out": "held_out_loss"}
+    return {
+        name: [(row["step"], row[key]) for row in rows if row.get(key) is not None]
+        for name, key in keys.items()
+    }
+
+
 class Journal:
     """The files of a stage. The first process writes; all know what was skipped.
 
