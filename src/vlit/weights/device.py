@@ -178,7 +178,7 @@ def _damaged() -> tuple[type[Exception], ...]:
 
 
 def _no_folder(name: str) -> bool:
-    """Whether a name can only be that of a folder, and there is none: a hub id is ``model`` or ``owner/model``."""
+    """Whether a name is that of a folder, and there is none: a hub id is ``model`` or ``owner/model``."""
     path = name.partition("#")[0]
     return (path.startswith(("/", ".", "~")) or path.count("/") > 1) and not Path(path).exists()
 
