@@ -1,7 +1,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlit.language.tokens import sentences, speaks, spoken, words
+from vlit.language.tokens import (
+    _TOKEN,
+    _WITHOUT_MARKS,
+    _plain,
+    sentences,
+    speaks,
+    spoken,
+    words,
+    words_and_ends,
+)
 
 
 def test_words_keep_apostrophes_hyphens_and_numbers_whole():
@@ -43,3 +52,24 @@ def test_words_are_stable_when_joined_again(text):
 def test_what_is_spoken_is_all_but_the_marks(text):
     assert spoken(text) == [w for w in words(text) if w[0].isalnum()]
     assert [speaks(text, n) for n in range(4)] == [len(spoken(text)) >= n for n in range(4)]
+
+
+#: Text in which abbreviations, closing marks, numbers and odd white space are common.
+_TRICKY = st.text(
+    st.sampled_from("abcMrxetpo.,;:!?…'\"’“)]([-–%& \n\t\r\x1c\u2028 0129éΣσİ中文_"), max_size=60
+) | st.lists(
+    st.sampled_from(["Mr.", "e.g.", "no.", "3.5", "p.m.)", "etc...", "!?", '."', " ", "\n", "dog"])
+).map("".join)
+
+
+@given(_TRICKY | st.text())
+def test_a_text_taken_apart_at_white_space_has_the_tokens_of_the_whole(text):
+    assert words(text) == _TOKEN.findall(_plain(text))
+    assert spoken(text) == _WITHOUT_MARKS.findall(_plain(text))
+
+
+@given(_TRICKY | st.text())
+def test_words_and_ends_are_the_words_of_each_sentence(text):
+    assert words_and_ends(text) == [
+        token for sentence in sentences(text) if words(sentence) for token in (*words(sentence), "")
+    ]

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pydantic
 
@@ -238,8 +240,7 @@ class AssessStage(Stage[AssessConfig]):
 
     def finish(self, run: RunFolder) -> Output:
         """One number per set for the indicators that have one."""
-        found = (_summary(i, run, self._states.get(i.name)) for i in self.indicators)
-        return Output({"set_scores": [score for score in found if score is not None]})
+        return Output({"set_scores": list(_summaries(self.indicators, run.scores.parts(), self._states))})
 
     @property
     def _loads_models(self) -> bool:
@@ -260,13 +261,21 @@ class AssessStage(Stage[AssessConfig]):
         return run.path / "journal" if named is None else Path(self.setting.resolve(named))
 
 
-def _summary(indicator: AnyIndicator, run: RunFolder, state: Any) -> SetScore | None:
-    """One number of an indicator; where it is the plain mean, only the values are read."""
-    plain = type(indicator).summarise is Indicator.summarise
-    if plain and indicator.scope == "set":
-        return None
-    own, columns = [("indicator", "==", indicator.name)], ["value"] if plain else None
-    tables = (pq.read_table(path, columns=columns, filters=own) for path in run.scores.parts())
-    if plain:
-        return indicator.mean(value for table in tables for value in table["value"].to_pylist())
-    return indicator.summarise((row for table in tables for row in from_table(table, Score)), state)
+def _summaries(
+    indicators: Sequence[AnyIndicator], parts: Sequence[Path], states: Mapping[str, Any]
+) -> Iterator[SetScore]:
+    """One number of each indicator that has one; for all plain means the values are read once."""
+    plain = [i for i in indicators if type(i).summarise is Indicator.summarise and i.scope != "set"]
+    values: dict[str, list[pa.ChunkedArray]] = {i.name: [] for i in plain}
+    for path in parts:
+        table = pq.read_table(path, columns=["indicator", "value"])
+        for name, found in values.items():
+            found.append(table["value"].filter(pc.equal(table["indicator"], name)).drop_null())
+    for indicator in indicators:
+        name = indicator.name
+        tables = (pq.read_table(path, filters=[("indicator", "==", name)]) for path in parts)
+        rows = (row for table in tables for row in from_table(table, Score))
+        if name in values:
+            yield indicator.mean(v for column in values.pop(name) for v in column.to_pylist())
+        elif (score := indicator.summarise(rows, states.get(name))) is not None:
+            yield score

@@ -7,12 +7,17 @@ A token is, in lower case,
 * one mark of punctuation: ``. , ; : ! ? ( ) [ ] " % & / …`` or a dash; runs of one mark are one token.
 
 Other signs are left out. Typographic apostrophes and quotes become plain ones.
+
+No token reaches over white space, so a text is taken apart there first and the tokens of
+each piece are remembered.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import islice
+from itertools import chain, islice
+
+from vlit.language.pieces import Pieces
 
 _WORD = r"[^\W_]+(?:['-][^\W_]+)*"
 _SPOKEN = (
@@ -33,16 +38,27 @@ _NO_END = re.compile(  # at the end of a text, from _LONGEST characters before i
     re.IGNORECASE,
 )
 _LONGEST = len("approx.")
+_ENDS = re.compile(r"([.!?…])[\"')\]]*$")  # a piece that may end a sentence
 
 
 def words(text: str) -> list[str]:
     """Tokens of a text, in order; empty for a text without any."""
-    return _TOKEN.findall(_plain(text))
+    return list(chain.from_iterable(_ALL.of(text)))
 
 
 def spoken(text: str) -> list[str]:
     """Tokens of a text without the marks."""
-    return _WITHOUT_MARKS.findall(_plain(text))
+    return list(chain.from_iterable(_SPOKEN_ONLY.of(text)))
+
+
+def words_and_ends(text: str) -> list[str]:
+    """Tokens of a text with an empty one after the last of each sentence (those of ``sentences``)."""
+    found: list[str] = []
+    for line in text.split("\n"):
+        found.extend(chain.from_iterable(_WITH_ENDS.of(line)))
+        if found and found[-1]:
+            found.append("")
+    return found
 
 
 def speaks(text: str, least: int) -> bool:
@@ -62,10 +78,24 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     start = 0
     for gap in _END.finditer(text):
-        mark, end = gap.group(), gap.start() + 1
-        if mark[0] == "." and "\n" not in mark and _NO_END.search(text, max(start, end - _LONGEST), end):
+        if "\n" not in gap.group() and _abbreviated(text, start, gap.start() + 1):
             continue
         found.append(text[start : gap.end()].strip())
         start = gap.end()
     found.append(text[start:].strip())
     return [s for s in found if s]
+
+
+def _with_end(piece: str) -> tuple[str, ...]:
+    end = _ENDS.search(piece)
+    return (*_ALL[piece], "") if end and not _abbreviated(piece, 0, end.start() + 1) else _ALL[piece]
+
+
+def _abbreviated(text: str, start: int, end: int) -> bool:
+    """Whether the mark before ``end`` is the point of an abbreviation."""
+    return text[end - 1] == "." and _NO_END.search(text, max(start, end - _LONGEST), end) is not None
+
+
+_ALL = Pieces(lambda piece: tuple(_TOKEN.findall(_plain(piece))))
+_SPOKEN_ONLY = Pieces(lambda piece: tuple(_WITHOUT_MARKS.findall(_plain(piece))))
+_WITH_ENDS = Pieces(_with_end)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from vlit.language.pieces import Pieces
+
 #: Of a dialogue with several tasks; of what neither rules nor vectors tell, questions and others.
 CONVERSATION, QUESTION, OTHER = "conversation", "open question", "other"
 _ASKING = frozenset({"what", "what's", "whats", "which", "who", "whose", "when", "where", "why", "how"})
@@ -67,11 +69,23 @@ def task_by_rules(text: str) -> str | None:
 
 def likely_rules(lower: str) -> int:
     """The rules that can match, as bits: one look at each word instead of a search for each piece."""
-    begins = _file().begins
     found = 0
-    for word in set(_WORD.findall(lower)):
-        found |= begins.get(word[:4], 0) | begins.get(word[:3], 0)
+    for rules in set(_rules_of_pieces().of(lower)):
+        found |= rules
     return found
+
+
+@functools.cache
+def _rules_of_pieces() -> Pieces[int]:
+    begins = _file().begins
+
+    def likely(piece: str) -> int:
+        found = 0
+        for word in _WORD.findall(piece):
+            found |= begins.get(word[:4], 0) | begins.get(word[:3], 0)
+        return found
+
+    return Pieces(likely)
 
 
 def task_of(texts: Sequence[str]) -> str | None:

@@ -21,6 +21,7 @@ import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -33,6 +34,7 @@ from vlit.assess.seen import Part, Seen
 from vlit.data.sample import Sample
 from vlit.data.score import Score
 from vlit.data.seeds import draw, hash64
+from vlit.language.pieces import Pieces
 from vlit.language.tokens import speaks, spoken
 from vlit.run.stage import Config
 
@@ -41,7 +43,6 @@ U32: TypeAlias = npt.NDArray[np.uint32]
 
 BANDS = 16
 _VALUES, _NEIGHBOURS, _BATCH = 64, 4, 2048
-_REMEMBERED = 100_000  # words, some 12 MB
 _ROWS = _VALUES // BANDS
 _MERSENNE = np.uint64((1 << 61) - 1)
 
@@ -90,20 +91,6 @@ class NearDuplicate(Indicator[NearDuplicateConfig]):
                 yield self.of(sample, 0.0)
 
 
-class _Hashes(dict[str, int]):
-    """32 bits for each word; those of common words are remembered."""
-
-    def __missing__(self, word: str) -> int:
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        self[word] = found = zlib.crc32(word.encode())
-        return found
-
-    def of(self, tokens: Sequence[str]) -> array[int]:
-        """The hashes of some words, in their order."""
-        return array("I", map(self.__getitem__, tokens))
-
-
 class _Pass:
     """Signatures of distinct responses in the order of their first appearance."""
 
@@ -114,7 +101,7 @@ class _Pass:
         self._repeated: set[int] = set()
         self._waiting: list[array[int]] = []
         self._signatures: list[U32] = []
-        self._hashes = _Hashes()
+        self._hashes = Pieces(lambda piece: [zlib.crc32(word.encode()) for word in spoken(piece)])
 
     def add(self, sample: Sample) -> None:
         text = sample.text_of("assistant")
@@ -122,12 +109,12 @@ class _Pass:
         if key in self._index:
             self._repeated.add(key)
             return
-        tokens = spoken(text)
-        if len(tokens) < self._config.min_words:
+        hashes = array("I", chain.from_iterable(self._hashes.of(text)))
+        if len(hashes) < self._config.min_words:
             return
         self._index[key] = len(self._ids)
         self._ids.append(sample.id)
-        self._waiting.append(self._hashes.of(tokens))
+        self._waiting.append(hashes)
         if len(self._waiting) == _BATCH:
             self._flush()
 

@@ -44,7 +44,7 @@ from vlit.assess.text_readability.reference import reference_texts
 from vlit.data.sample import Sample
 from vlit.data.score import Score
 from vlit.data.seeds import hash64
-from vlit.language.tokens import sentences, words
+from vlit.language.tokens import words_and_ends
 from vlit.run.inputs import content_line
 from vlit.run.stage import Config
 
@@ -62,6 +62,11 @@ class TextReadabilityConfig(Config):
     reference: str | None = None  #: corpus to learn from in place of the set: text, or LLaVA's JSON or JSONL
 
 
+class _Ids(dict[str, int]):
+    def __missing__(self, word: str) -> int:
+        return UNKNOWN
+
+
 @dataclass(frozen=True)
 class Half:
     """The model of one half of the set, or how few samples there were for one."""
@@ -72,9 +77,9 @@ class Half:
     usual: float = 0.0  #: mean log P of a token of the other half under this model
 
     @cached_property
-    def ids(self) -> dict[str, int]:
-        """Word to id."""
-        return {word: i for i, word in enumerate(self.words, start=UNKNOWN + 1)}
+    def ids(self) -> _Ids:
+        """Word to id; the empty one is the end of a sentence."""
+        return _Ids({word: i for i, word in enumerate(self.words, start=UNKNOWN + 1)} | {"": END})
 
 
 class TextReadability(Indicator[TextReadabilityConfig]):
@@ -147,47 +152,41 @@ class _Pass:
             for heap in self._kept
         ]
         if self._reference is not None:
-            corpus = [tokens for text in reference_texts(self._reference) if (tokens := _sentences(text))]
+            corpus = [tokens for text in reference_texts(self._reference) if (tokens := _tokens(text))]
             judge = with_usual(self._train(corpus), [*texts[0], *texts[1]])
             return judge, judge
         first, second = (self._train(some) for some in texts)
         return with_usual(first, texts[1]), with_usual(second, texts[0])
 
-    def _train(self, texts: Sequence[list[list[str]]]) -> Half:
+    def _train(self, texts: Sequence[list[str]]) -> Half:
         if len(texts) < self._config.min_samples:
             return Half(len(texts))
-        counts = Counter(chain.from_iterable(chain.from_iterable(texts)))
-        known = sorted(word for word, n in counts.items() if n > 1)[: MAX_VOCABULARY - 3]
+        counts = Counter(chain.from_iterable(texts))
+        known = sorted(word for word, n in counts.items() if n > 1 and word)[: MAX_VOCABULARY - 3]
         half = Half(len(texts), tuple(known))
         stream, _ = _stream(half, texts)
         return Half(len(texts), half.words, TrigramModel.train(stream, len(known) + UNKNOWN + 1))
 
 
-def turns_of(sample: Sample) -> list[list[list[str]]]:
-    """Tokens of the instructions and responses that have any, sentence by sentence."""
-    found = []
-    for turn in sample.turns:
-        if turn.role != "system":
-            said = _sentences(turn.text.replace("<image>", " "))
-            if said:
-                found.append(said)
-    return found
+def turns_of(sample: Sample) -> list[list[str]]:
+    """Tokens of the instructions and responses that have any, each sentence closed by an empty one."""
+    texts = (turn.text for turn in sample.turns if turn.role != "system")
+    return [said for text in texts if (said := _tokens(text.replace("<image>", " ")))]
 
 
-def _sentences(text: str) -> list[list[str]]:
-    """Tokens of a text, sentence by sentence."""
-    found = [tokens for sentence in sentences(text) if (tokens := words(sentence))]
+def _tokens(text: str) -> list[str]:
+    found = words_and_ends(text)
     if _DECIMAL.search(text):
-        return [[_NUMBER if w[0].isdigit() and "." in w else w for w in tokens] for tokens in found]
+        return [_NUMBER if w[:1].isdigit() and "." in w else w for w in found]
     return found
 
 
-def tokens_of(sample: Sample) -> list[list[str]]:
-    """Tokens of instructions and responses, sentence by sentence."""
-    return [sentence for turn in turns_of(sample) for sentence in turn]
+def tokens_of(sample: Sample) -> list[str]:
+    """Tokens of instructions and responses, each sentence closed by an empty one."""
+    return [token for turn in turns_of(sample) for token in turn]
 
 
-def with_usual(half: Half, others: Sequence[list[list[str]]]) -> Half:
+def with_usual(half: Half, others: Sequence[list[str]]) -> Half:
     """The model with what a token of other text usually has under it, measured on some of that text."""
     some = others[:_USUAL]
     if half.model is None or not some:
@@ -197,7 +196,7 @@ def with_usual(half: Half, others: Sequence[list[list[str]]]) -> Half:
     return dataclasses.replace(half, usual=math.fsum(mean * tokens for mean, tokens in means) / n)
 
 
-def mean_log_probabilities(half: Half, texts: Sequence[list[list[str]]]) -> list[tuple[float, int]]:
+def mean_log_probabilities(half: Half, texts: Sequence[list[str]]) -> list[tuple[float, int]]:
     """For each text, which has at least one token: natural mean log P per token, and the number of tokens."""
     if half.model is None:
         raise ValueError("this half has no model")
@@ -208,19 +207,14 @@ def mean_log_probabilities(half: Half, texts: Sequence[list[list[str]]]) -> list
     return list(zip(means.tolist(), tokens.tolist(), strict=True))
 
 
-def _stream(half: Half, texts: Sequence[list[list[str]]]) -> tuple[I64, I64]:
+def _stream(half: Half, texts: Sequence[list[str]]) -> tuple[I64, I64]:
     """All texts as one stream of ids, and the number of predicted tokens of each (its words and ends)."""
-    known = half.ids.get
-    flat: list[int] = []
-    predicted: list[int] = []
-    for text in texts:
-        begin = len(flat)
-        for sentence in text:
-            flat += (BEGIN, BEGIN)
-            flat += [known(word, UNKNOWN) for word in sentence]
-            flat.append(END)
-        predicted.append(len(flat) - begin - 2 * len(text))
-    return np.array(flat, np.int64), np.array(predicted, np.int64)
+    ids = np.fromiter(map(half.ids.__getitem__, chain.from_iterable(texts)), np.int64)
+    ends = ids == END
+    begun = 1 + np.cumsum(ends) - ends  # sentences that have begun where a token stands: each with two BEGIN
+    stream = np.full(len(ids) + 2 * np.count_nonzero(ends), BEGIN)
+    stream[np.arange(len(ids)) + 2 * begun] = ids
+    return stream, np.array([len(text) for text in texts], np.int64)
 
 
 def _half(id: str) -> int:

@@ -123,11 +123,15 @@ class _Pass:
 
 def _sentences(sample: Sample) -> list[list[str]]:
     """Tokens of instructions and responses; what is no sentence but a book is cut into pieces."""
-    return [
-        sentence[start : start + _LONGEST]
-        for sentence in tokens_of(sample)
-        for start in range(0, len(sentence), _LONGEST)
-    ]
+    found: list[list[str]] = [[]]
+    for token in tokens_of(sample):
+        if not token:
+            found.append([])
+        elif len(found[-1]) == _LONGEST:
+            found.append([token])
+        else:
+            found[-1].append(token)
+    return [sentence for sentence in found if sentence]
 
 
 def _hash(word: str) -> int:
