@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +149,7 @@ def test_more_photos_than_may_be_opened_are_drawn_by_the_seed(demo: Path) -> Non
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 15))
+@given(st.integers(0, 2**32 - 1), st.integers(0, 60))
 def test_no_near_hash_is_missed(seed: int, flips: int) -> None:
     generator = np.random.default_rng(seed)
     theirs = generator.integers(0, 2**64, size=(50, 4), dtype=np.uint64)
@@ -158,6 +159,53 @@ def test_no_near_hash_is_missed(seed: int, flips: int) -> None:
     ours = np.packbits(bits).view(np.uint64)[None]
     at, distance = nearest(ours, theirs)
     assert (at.tolist(), distance.tolist()) == ([place], [flips])
+
+
+def test_copies_are_found_and_other_photos_are_not(demo: Path, tmp_path: Path) -> None:
+    """Of 22 photos of the demo, none is taken for one of the other 22; copies of each kind are found."""
+    photos = of_demo(demo, 44)
+    other = [sample(f"s{i}", "Hm?", images=(photo,)) for i, photo in enumerate(photos[22:])]
+    asked = [question(str(i), "What?", photo) for i, photo in enumerate(photos[:22])]
+    assert contaminated(asked, other).ids == ()
+    ways: list[tuple[str, Callable[[Photo.Image], Photo.Image], int]] = [
+        ("small", lambda p: p.resize((p.width // 3, p.height // 3)), 22),
+        ("square", lambda p: p.resize((336, 336)), 22),
+        ("bright", lambda p: p.point(lambda v: min(255, int(v * 1.3))), 22),
+        ("cut 2 %", lambda p: p.crop((p.width // 100, p.height // 100, p.width * 99 // 100, p.height)), 22),
+        (
+            "cut 5 %",
+            lambda p: p.crop((p.width // 40, p.height // 40, p.width * 39 // 40, p.height * 39 // 40)),
+            20,
+        ),
+    ]
+    for name, copy, least in ways:
+        (tmp_path / name).mkdir()
+        copies = []
+        for i, photo in enumerate(photos[:22]):
+            with Photo.open(photo.uri) as whole:
+                copy(whole.convert("RGB")).save(tmp_path / name / f"{i}.jpg", quality=60)
+            copies.append(sample(f"c{i}", "Hm?", images=(probe(str(tmp_path / name / f"{i}.jpg")),)))
+        found = contaminated(asked, [*other, *copies])
+        assert len(found.ids) >= least, name
+        assert all(of[0].sample == f"c{id}" for id, of in found.found.items()), name
+
+
+def test_all_training_photos_of_known_hashes_are_compared_however_many_may_be_opened() -> None:
+    there = Image(uri="/nowhere/0.jpg", width=8, height=8, sha256="0")
+    others = [Image(uri=f"/nowhere/{i}.jpg", width=8, height=8, sha256=str(i)) for i in range(1, 6)]
+    hashes = {image.uri: f"f{image.sha256}" + "f0" * 31 for image in (there, *others)}
+    trained = [sample(f"s{image.sha256}", "Hm?", images=(image,)) for image in others]
+    found = contaminated([question("a", "What?", there)], trained, hashes=hashes, most_photos=1)
+    assert (found.looked, found.trained, found.found["a"][0].kind) == (5, 5, "near photo")
+
+
+def test_words_that_are_not_compared_are_not_told() -> None:
+    found = contaminated([question("a", LONG)], [sample("s", LONG)], words=False)
+    assert (found.ids, found.short, found.record()["words"]) == ((), 0, False)
+    compared = (
+        "(0 by photo, 0 by near photo). Compared: 0 of 0 training photos by look; words are not compared."
+    )
+    assert found.told().endswith(compared)
 
 
 @pytest.mark.parametrize(("text", "n"), [("", 0), ("one two three four five six seven", 0), (LONG, 5)])
