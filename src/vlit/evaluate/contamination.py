@@ -5,8 +5,8 @@ Each question of a benchmark is held against all training samples:
 * *photo*: a sample shows the very file, by its SHA-256 or its address;
 * *near photo*: a sample shows a photo whose perceptual hash has at most 56 of 256 bits unequal: the same one
   scaled, stored anew, brighter, or cut. Different photos of COCO, and parts of them, are at least 86 bits apart
-  (2.7 million pairs). Of photos cut to 95 % of their sides 95 in 100 are found where the middle is kept, half of
-  them where one side is cut;
+  (2.7 million pairs). Of photos cut to 95 % of their sides 96 in 100 are found where the middle is kept, 60
+  where one side is cut;
 * *question*: at least 0.8 of the question's runs of eight words stand in one sample's instructions.
 
 Runs that more than three questions share are how a benchmark asks, not what, and are left out. A question of
