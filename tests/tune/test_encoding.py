@@ -48,3 +48,20 @@ def test_an_image_is_known_by_its_content_where_it_was_opened() -> None:
             for name in ("a", "b")
         )
         assert split_of(here, shares, 1) == split_of(there, shares, 1)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=4), min_size=1, max_size=60),
+    st.integers(0, 99),
+)
+def test_no_photo_of_a_training_sample_is_one_that_is_held_out(shown: list[list[int]], seed: int) -> None:
+    shares = [Shares(0.1, 0.3), Shares(0.3, 0.3)]
+    photos = {n: sample(n).images[0] for n in range(31)}
+    several = [Sample(id=str(i), turns=(), images=tuple(photos[n] for n in own)) for i, own in enumerate(shown)]
+    held_out = {n for n in photos if split_of(sample(n), shares[1], seed) == "held_out"}
+    for own, one in zip(shown, several, strict=True):
+        assert split_of(one, shares[1], seed) == ("held_out" if held_out & set(own) else "train")
+        assert split_of(one, shares[0], seed) != "train" or not held_out & set(own)
+        assert split_of(one, shares[1], seed) == split_of(
+            Sample(id="", turns=(), images=one.images[::-1]), shares[1], seed
+        )

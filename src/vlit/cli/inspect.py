@@ -37,7 +37,8 @@ def show_masks(recipe: Recipe, folder: Path, n: int) -> None:
                 for example in encoder.examples(sample):
                     console.print(coloured(encoder.model.tokenizer, example))
             except Refused as reason:
-                console.print(Text(f"{sample.id} is left out: {reason}", style="red"))
+                found = f" (found {reason.found})" if reason.found else ""
+                console.print(Text(f"{sample.id} is left out: {reason}{found}", style="red"))
         if not shown:
             raise VlitError(
                 "there are no samples yet",

@@ -149,12 +149,11 @@ def held_out_shares(config: TuneConfig, samples: Sequence[int]) -> list[Shares]:
 def split_of(sample: Sample, shares: Shares, seed: int) -> Split | None:
     """Whether a sample is held out; ``None`` where its image is, in a later stage.
 
-    All samples that begin with the same image go the same way, and what a small share holds out a larger one
-    does too.
+    One of several images is held out with any of them: what is held out is shown in no training sample, at
+    whatever place. The others beside it may be. What a small share holds out a larger one does too.
     """
-    first = sample.images[0] if sample.images else None
-    key = sample.id if first is None else first.sha256 or first.uri
-    drawn = draw(seed, "held out", key)
+    keys = [image.sha256 or image.uri for image in sample.images] or [sample.id]
+    drawn = min(draw(seed, "held out", key) for key in keys)
     if drawn < shares.own * 2**64:
         return "held_out"
     return None if drawn < shares.later * 2**64 else "train"
@@ -178,7 +177,7 @@ def encode(
         try:
             split = split_of(sample, shares, seed)
             if split is None:
-                raise Refused("its image is held out in a later stage")
+                raise Refused("an image of it is held out in a later stage")
             found = encoder.examples(sample)
         except Refused as reason:
             row = Quarantined(
@@ -186,7 +185,7 @@ def encode(
                 file=sample.provenance.source or "",
                 record=sample.id,
                 field=stage,
-                value=sample.text_of("assistant")[:80],
+                value=reason.found or sample.text_of("assistant")[:80],
                 reason=str(reason),
             )
             lost.append(row)

@@ -21,7 +21,16 @@ Ids = NDArray[np.int32]
 
 
 class Refused(ValueError):
-    """Why a sample cannot be trained on; the text is the reason in a quarantine row."""
+    """Why a sample cannot be trained on; the text is the reason in a quarantine row.
+
+    Args:
+        reason: Equal for all samples of which the same is wrong, so that they are counted together.
+        found: What is wrong with this one, such as its length.
+    """
+
+    def __init__(self, reason: str, found: str = "") -> None:
+        super().__init__(reason)
+        self.found = found
 
 
 @dataclass(frozen=True)

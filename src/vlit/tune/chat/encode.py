@@ -128,7 +128,7 @@ class Encoder:
         if len(draft.ids) <= self.max_length:
             return draft, whole
         if self.overlong == "refuse":
-            raise Refused(f"{len(draft.ids)} tokens, and max_length is {self.max_length}")
+            raise Refused(f"longer than max_length ({self.max_length})", f"{len(draft.ids)} tokens")
         least = whole.first(whole.ends[0])
         best = self._of(least), least
         fits, over = 1, len(whole.ends)  # numbers of pairs
@@ -148,7 +148,8 @@ class Encoder:
         at = self.max_length
         if all(label == IGNORE for label in draft.labels[:at]):
             raise Refused(
-                f"{begin} tokens stand before the answer, and max_length is {at}: nothing is left to train"
+                f"what stands before the answer fills max_length ({at}): nothing is left to train",
+                f"{begin} tokens before the answer",
             )
         del draft.ids[at:], draft.labels[at:]
         if not begin < at < end:
@@ -183,11 +184,8 @@ class Encoder:
             room = self.max_length - len(draft.ids)
             notes = []
             if len(target) > room:
-                reason = (
-                    f"answer {number}: {len(draft.ids) + len(target)} tokens, max_length is {self.max_length}"
-                )
                 if self.overlong == "refuse" or room < 1 or found:
-                    lost.append(reason)
+                    lost.append(f"answer {number} with {len(draft.ids) + len(target)} tokens")
                     continue
                 notes.append(
                     f"the answer is cut after {room} of {len(target)} tokens, so its end is not trained"
@@ -195,9 +193,10 @@ class Encoder:
             draft.labels = target[:room]
             found.append(_example(f"{name}#{number}", draft, source, dialogue.instruction, notes))
         if not found or (lost and self.overlong == "refuse"):
-            raise Refused("; ".join(lost))
+            raise Refused(f"longer than max_length ({self.max_length})", ", ".join(lost))
         if lost:
-            found[0] = replace(found[0], notes=(*found[0].notes, *(f"left out: {reason}" for reason in lost)))
+            left_out = (f"left out: {answer}, max_length is {self.max_length}" for answer in lost)
+            found[0] = replace(found[0], notes=(*found[0].notes, *left_out))
         return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vlit.data.errors import VlitError
+from vlit.data.score import shown
 from vlit.tune.example import Refused
 
 #: A text, and whether special tokens in it are meant: those of a template are, those of contents are not.
@@ -101,7 +102,7 @@ class Tokens:
             ids = self._ids(anchor + text) if text else head
             if ids[: len(head)] == head:
                 return ids[len(head) :]
-        raise Refused(f"the tokenizer cannot read {text[:40]!r} as a piece of its own")
+        raise Refused("the tokenizer cannot read a piece of the text on its own", shown(text, 40))
 
     def _fragments(self, parts: Sequence[Part]) -> Iterator[str]:
         """The texts as one, cut inside whatever only looks like a special token."""
