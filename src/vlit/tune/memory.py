@@ -20,6 +20,7 @@ from vlit.tune.config import How, StageConfig, TuneConfig
 from vlit.tune.loss import SLICE
 from vlit.tune.merge import is_adapter
 from vlit.tune.models.architecture import PARTS, Architecture, Part
+from vlit.tune.trainable import linear_layers
 
 if TYPE_CHECKING:
     import torch
@@ -282,19 +283,14 @@ def _adapter(config: TuneConfig, name: str, inside: int, outside: int) -> int:
 def _linear(model: Architecture, part: Part) -> list[tuple[str, int, int]]:
     """Name, width in and width out of a part's linear layers; adapters and the head are left out."""
     from torch.nn import Linear
-    from transformers.pytorch_utils import Conv1D
 
-    head = model.head
-    return [
-        (name, int(module.weight.shape[1]), int(module.weight.shape[0]))
-        if isinstance(module, Linear)
-        else (name, int(module.weight.shape[0]), int(module.weight.shape[1]))
-        for name, module in model.model.named_modules()
-        if isinstance(module, (Linear, Conv1D))
-        and module is not head
-        and not is_adapter(name)
-        and model.part_of(f"{name}.weight") == part
-    ]
+    found = []
+    for name in linear_layers(model, part):
+        if not is_adapter(name):
+            layer: Any = model.model.get_submodule(name)
+            one, other = (int(n) for n in layer.weight.shape)
+            found.append((name, other, one) if isinstance(layer, Linear) else (name, one, other))  # else Conv1D
+    return found
 
 
 def _activations(
