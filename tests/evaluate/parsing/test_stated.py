@@ -67,6 +67,9 @@ ANIMALS = ("cat", "dog", "a red bird", "none of these")
         ("The answer is the dog, because it barks.", "B"),
         ("B. It barks.\n\nQuestion: What is next?\nAnswer: C", "B"),  # a model that asks itself
         ("A is right of B in the photo, so the answer is D.", "D"),
+        ("The correct animal would be (B) dog, as it barks.", "B"),
+        ("It barks (option B).", "B"),
+        ("Dog. It barks at the cat.", "B"),
     ],
 )
 def test_what_is_plain_is_read(answer: str, letter: str) -> None:
@@ -102,6 +105,10 @@ def test_what_is_plain_is_read(answer: str, letter: str) -> None:
         "I",
         "I see it",
         "second option",
+        "Cat. Dog.",
+        "Dog bites man. No cat.",
+        "It is not (B) dog, I think.",
+        "It may be (B) a cat.",
         "It is A dog",
         "This is a horse.",
         "So I. think",

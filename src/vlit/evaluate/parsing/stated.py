@@ -83,7 +83,8 @@ _REASON = re.compile(r"(?:because|since|as|for|due|which|\(?I\s+(?:think|guess|b
 #: Where the content of a statement ends: at the sentence, or at its reason.
 _ENDS = re.compile(r"[.;!]\s|,?\s+(?:because|since|which|not)\b")
 _MARKED = re.compile(rf"(?:^|(?<=[\s{_OPEN}]))\(?([A-Z])[).:](?=\s|$)")
-_BRACKETED = re.compile(r"\(([A-Z])\)")
+_BRACKETED = re.compile(r"\((?:[Oo]ption\s+)?([A-Z])\)")
+_SENTENCE = re.compile(r"(?:[.!]\s|\n)\s*")
 #: Where a model goes on by itself with the next question.
 _NEXT = re.compile(r"\n\s*(?:question|q|user|human)\s*:", re.I)
 _ARTICLE, _CAPITAL = re.compile(r"\W*(?:[Tt]he|[Aa]n|a)\s+(?=\w\w)"), re.compile(r"\W*A\s+(?=\w\w)")
@@ -129,7 +130,7 @@ def _decided(said: str, options: Sequence[str]) -> Parsed:
     if start and not listing and (last := _stated(said[start:], options, strict=True, contents=False)):
         found.append((start, last))
     if not found:
-        return _bracketed(said, options)
+        return _sentence(said, options) or _bracketed(said, options)
     at, last_one = max(found, key=lambda pair: pair[0])
     return UNDECIDED if last_one.value and _denied(said[at:], last_one.value) else last_one
 
@@ -272,11 +273,21 @@ def _is_listing(said: str, options: Sequence[str]) -> bool:
 
 
 def _bracketed(said: str, options: Sequence[str]) -> Parsed:
-    """The only bracketed letter, where it ends the answer and is not denied."""
-    letters = set(_BRACKETED.findall(said))
-    if len(letters) > 1:
+    """The only bracketed letter, where it ends the answer or stands before its content, and is not denied."""
+    found = list(_BRACKETED.finditer(said))
+    if len({one[1] for one in found}) > 1:
         return SEVERAL
-    end = re.search(r"\(([A-Z])\)[.\s]*$", said)
-    if end is None or _DENIAL.search(_CLAUSE.split(said[max(0, end.start() - 120) : end.start()])[-1]):
-        return UNDECIDED
-    return letter_of(end[1], options, "bracketed letter")
+    for one in found:
+        here, rest = letter_of(one[1], options, "bracketed letter"), said[one.end() :]
+        own = _bare(options[ord(one[1]) - ord("A")]) if here.value else ""
+        before = bool(own) and re.match(rf"{re.escape(own)}\b", " ".join(rest.split()).casefold()) is not None
+        if (before or not rest.strip(". \n")) and not _taken_back(said, one.start()):
+            return here
+    return UNDECIDED
+
+
+def _sentence(said: str, options: Sequence[str]) -> Parsed | None:
+    """The content that is all of the first sentence, where no other sentence is another content."""
+    own = [found for one in _SENTENCE.split(said) if (found := _content(one, options, first=True))]
+    first = _content(_SENTENCE.split(said)[0], options, first=True)
+    return first if first and first.value and all(one == first for one in own) else None
