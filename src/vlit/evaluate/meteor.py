@@ -13,8 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlit.data.errors import VlitError
+from vlit.data.score import shown
 
 _WHERE = "evaluate.benchmarks.coco_captions.meteor"
+#: What the program reads beside its jar; without it, it stops.
+_PARAPHRASES = Path("data") / "paraphrase-en.gz"
 
 
 def jar_of(named: str, base: Path) -> Path:
@@ -32,8 +35,10 @@ def jar_of(named: str, base: Path) -> Path:
         jar = Path(found.submodule_search_locations[0]) / "meteor" / "meteor-1.5.jar"
     else:
         jar = base / Path(named).expanduser()
-    if not jar.is_file():
-        raise VlitError(f"there is no {jar.name}", where=f"{_WHERE}: {jar}", todo="name meteor-1.5.jar")
+    for file in (jar, jar.parent / _PARAPHRASES):
+        if not file.is_file():
+            todo = "name the meteor-1.5.jar that lies beside its folder data, as in METEOR's archive"
+            raise VlitError(f"there is no {file.relative_to(jar.parent)}", where=f"{_WHERE}: {file}", todo=todo)
     if shutil.which("java") is None:
         raise VlitError(
             "METEOR needs Java, which is not here", where=_WHERE, todo="install Java, or leave it out"
@@ -70,9 +75,10 @@ def _run(jar: Path, lines: Sequence[str]) -> list[str]:
         command, input="\n".join(lines) + "\n", capture_output=True, text=True, encoding="utf-8", check=False
     )
     if done.returncode:
-        raise VlitError(
-            f"METEOR failed: {done.stderr.strip()[-300:]}", where=str(jar), todo="see what Java says"
-        )
+        said = next(
+            (line for line in done.stderr.splitlines() if line.strip()), "nothing"
+        )  # the trace is behind it
+        raise VlitError(f"METEOR failed: {shown(said, 300)}", where=str(jar), todo="see what Java says")
     return [line.strip() for line in done.stdout.splitlines() if line.strip()]
 
 

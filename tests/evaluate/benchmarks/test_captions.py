@@ -18,7 +18,7 @@ from tests.conftest import shared_data
 from vlit.data.errors import VlitError
 from vlit.evaluate.benchmarks.captions import CocoCaptions, CocoCaptionsConfig
 from vlit.evaluate.caption_scores import Caption, Cider, bleu, bleu_sums, common_length, rouge, tokens
-from vlit.evaluate.meteor import jar_of
+from vlit.evaluate.meteor import jar_of, meteor
 from vlit.evaluate.question import Answered, Question
 from vlit.evaluate.statistics import with_intervals
 
@@ -221,9 +221,43 @@ def test_submission_is_what_the_official_script_takes(folder: Path) -> None:
     assert made == [{"image_id": 1, "caption": "A dog runs."}, {"image_id": 2, "caption": ""}]
 
 
-def test_meteor_that_cannot_be_run_stops_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(VlitError, match=r"there is no meteor\.jar"):
-        jar_of("meteor.jar", tmp_path)
+@pytest.mark.parametrize("named", ["meteor.jar", "package"])
+def test_meteor_that_cannot_be_run_stops_before_a_question_is_asked(
+    folder: Path, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(VlitError, match=r"there is no meteor\.jar|pycocoevalcap is not installed"):
+        bench(meteor=named).load(folder)
+
+
+def test_meteor_needs_the_paraphrases_beside_its_jar_and_java(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meteor-1.5.jar").write_bytes(b"")
+    with pytest.raises(VlitError, match=r"there is no data/paraphrase-en\.gz"):
+        jar_of("meteor-1.5.jar", tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "paraphrase-en.gz").write_bytes(b"")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(VlitError, match="METEOR needs Java, which is not here"):
+        jar_of("meteor-1.5.jar", tmp_path)
+
+
+def test_answers_that_are_scored_where_meteor_is_not_keep_their_other_numbers(folder: Path) -> None:
+    questions = bench().load(folder).questions
+    scorer = bench(meteor="of/another/machine.jar")
+    rows = scorer.scored([Answered(question=q, text="A dog runs.") for q in questions])
+    *others, last = scorer.aggregate(rows)
+    assert (last.name, last.value, last.n) == ("METEOR (none: there is no machine.jar)", None, 2)
+    assert [m.value for m in others] == [m.value for m in bench().aggregate(rows)]
+
+
+def test_meteor_that_fails_says_what_java_says(tmp_path: Path) -> None:
+    if shutil.which("java") is None:
+        pytest.skip("needs Java")
+    (tmp_path / "broken.jar").write_bytes(b"no archive")
+    with pytest.raises(VlitError, match=r"METEOR failed: Error: Invalid or corrupt jarfile"):
+        meteor(tmp_path / "broken.jar", ["a dog"], [["a dog"]])
 
 
 def test_meteor_of_the_example_has_its_official_score() -> None:

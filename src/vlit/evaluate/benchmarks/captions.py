@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 
+from vlit.data.errors import VlitError
 from vlit.data.sample import IMAGE_TOKEN
 from vlit.data.scene import Image
 from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
@@ -61,8 +62,16 @@ class CocoCaptions(Benchmark[CocoCaptionsConfig]):
         self.base = Path()  #: that the path of METEOR is relative to
 
     def load(self, base: Path) -> Loaded:
-        """One question for each image of the split that has a caption, with all its captions."""
+        """One question for each image of the split that has a caption, with all its captions.
+
+        Raises:
+            VlitError: When a file is missing or of another layout, or METEOR is named and cannot be run.
+        """
+        from vlit.evaluate.meteor import jar_of
+
         self.base = base
+        if self.config.meteor is not None:
+            jar_of(self.config.meteor, base)  # stops now, and not when all is answered
         reading = Reading(self.name, base)
         photos = reading.photos(self.config.images)
         whole = reading.json(self.config.annotations)
@@ -131,13 +140,21 @@ class CocoCaptions(Benchmark[CocoCaptionsConfig]):
         references: Sequence[Sequence[Caption]],
         like: Metric,
     ) -> Metric:
-        """METEOR has no interval: what it adds up stays in its program."""
+        """METEOR has no interval: what it adds up stays in its program.
+
+        Where the program cannot be run, as where answers are scored again on another machine, it has no value,
+        and its name says why; the other numbers stand.
+        """
         from vlit.evaluate.meteor import jar_of, meteor
 
-        jar = jar_of(self.config.meteor or "", self.base)
+        name, value = "METEOR", None
         texts = [[" ".join(one.words) for one in of] for of in references]
-        value = 100 * meteor(jar, [" ".join(one.words) for one in own], texts)
-        return Metric("METEOR", value, len(rows), failures=like.failures, unasked=like.unasked)
+        try:
+            jar = jar_of(self.config.meteor or "", self.base)
+            value = 100 * meteor(jar, [" ".join(one.words) for one in own], texts)
+        except VlitError as error:
+            name = f"METEOR (none: {error.what})"
+        return Metric(name, value, len(rows), failures=like.failures, unasked=like.unasked)
 
     def _captions(self, reading: Reading, annotations: Any) -> dict[str, list[str]]:
         """Captions by image, in the order of the file."""
