@@ -171,3 +171,18 @@ def test_a_cpu_is_measured() -> None:
     found = peak.peak_flops(torch.device("cpu"), "fp32")
     assert found is not None and 1e8 < found < 1e14
     assert peak.peak_flops(torch.device("meta"), "fp32") is None
+
+
+def test_a_share_above_one_is_left_out(tmp_path: Path) -> None:
+    from vlit.tune.config import TuneConfig
+    from vlit.tune.flops import NOTHING
+    from vlit.tune.metrics import Meter
+    from vlit.tune.team import Team
+
+    class Cost:
+        def of(self, counts: object) -> float:
+            return 3e6
+
+    team = Team(TuneConfig(device="cpu"), tmp_path)
+    told = [Meter(Cost(), peak).mfu(NOTHING, 2.0, team) for peak in (3e6, 1.5e6, 1e6, None)]  # type: ignore[arg-type]
+    assert told == [0.5, 1.0, None, None]

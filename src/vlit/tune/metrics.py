@@ -166,10 +166,14 @@ class Meter:
     peak: float | None  #: operations a second of one device; ``None`` where nobody has published them
 
     def mfu(self, counts: Counts, seconds: float, team: Team) -> float | None:
-        """Of a step in which this process has computed so much, in so many seconds."""
+        """Of a step in which this process has computed so much, in so many seconds.
+
+        ``None`` also above 1, which is no share: the peak of a CPU was measured while others had the machine.
+        """
         if self.peak is None:
             return None
-        return round(team.sums([self.flops.of(counts)])[0] / (seconds * self.peak * team.processes), 6)
+        found = team.sums([self.flops.of(counts)])[0] / (seconds * self.peak * team.processes)
+        return round(found, 6) if found <= 1 else None
 
 
 def line(
