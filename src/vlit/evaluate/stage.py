@@ -106,6 +106,10 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
         """None: a model is loaded once."""
         return ()
 
+    def processes(self, most: int) -> int:
+        """This one: there are no shards, and questions by the thousand would be sent to workers in vain."""
+        return 1
+
     def again(self, run: RunFolder) -> None:
         """Let the journals forget what no reply came to; questions without an answer are asked again anyway."""
         from vlit.teacher.journal import Journal
