@@ -127,6 +127,17 @@ def test_a_content_that_begins_with_a_letter_is_no_letter() -> None:
     assert decided("The answer is C.", scales).value == "C"
 
 
+def test_a_list_of_points_states_none_of_its_letters() -> None:
+    forces = ("7522 lb", "6857 lb", "7522 lb and 1643 lb", "none")
+    assert decided("(a) The preload is 7522 lb. (b) The force is 1643 lb.", forces).failed
+    assert decided("a. 7.2 g\nb. 4000 mg\nd. The number of digits is 3.", forces).failed
+    assert decided("(a) It is 7522 lb. (b) It is 1643 lb. The answer is C.", forces).value == "C"
+
+
+def test_a_letter_that_was_asked_for_comes_before_an_option_of_that_name() -> None:
+    assert decided("The correct answer is (B). It is there.", ("B", "D", "A", "C")).value == "B"
+
+
 def test_a_refusal_that_is_an_option_is_no_denial() -> None:
     options = ("red", "blue", "Cannot be determined", "is not there")
     assert decided("C. Cannot be determined", options).value == "C"

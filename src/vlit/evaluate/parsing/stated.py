@@ -83,6 +83,8 @@ _REASON = re.compile(r"(?:because|since|as|for|due|which|\(?I\s+(?:think|guess|b
 #: Where the content of a statement ends: at the sentence, or at its reason.
 _ENDS = re.compile(r"[.;!]\s|,?\s+(?:because|since|which|not)\b")
 _MARKED = re.compile(rf"(?:^|(?<=[\s{_OPEN}]))\(?([A-Z])[).:](?=\s|$)")
+#: A letter that opens a point of a list: at the begin of a line or a sentence.
+_POINT = re.compile(r"(?:^|\n|[.;:]\s)\s*\(?([A-Za-z])[).:](?=\s|$)")
 _BRACKETED = re.compile(r"\((?:[Oo]ption\s+)?([A-Z])\)")
 _SENTENCE = re.compile(r"(?:[.!]\s|\n)\s*")
 #: Where a model goes on by itself with the next question.
@@ -181,7 +183,8 @@ def _content(said: str, options: Sequence[str], first: bool = False) -> Parsed |
 def _named(line: str, options: Sequence[str]) -> Parsed | None:
     """The content that a statement names: all of its line, or up to the end of the sentence or its reason."""
     ends = [line, *(line[: end.start()] for end in _ENDS.finditer(line))]
-    return next((found for one in ends if (found := _content(one, options))), None)
+    own = (_content(one, options) for one in ends if not _LETTER.fullmatch(one.strip()))
+    return next(filter(None, own), None)
 
 
 def _stated(said: str, options: Sequence[str], *, strict: bool, contents: bool = True) -> Parsed | None:
@@ -259,17 +262,12 @@ def _letters_by_line(said: str) -> set[str]:
 
 
 def _is_listing(said: str, options: Sequence[str]) -> bool:
-    """Whether the answer repeats the list of options: then its first and last lines state nothing."""
+    """Whether the answer is a list of points, as of the options: its first and last lines state nothing then."""
+    if len({letter.upper() for letter in _POINT.findall(said)}) > 1:
+        return True
+    bare = _bare(said).replace(")", ".")
     letters = {letter for letter in _MARKED.findall(said) if letter_of(letter, options).value}
-    if len(letters) < 2:
-        return False
-    bare = _bare(said)
-    shown = sum(
-        f"{letter.lower()}. {_bare(options[ord(letter) - ord('A')])}" in bare.replace(")", ".")
-        for letter in letters
-    )
-    opened = sum(bool(re.match(r"\s*\(?[A-Z][).:](?:\s|$)", line)) for line in said.split("\n"))
-    return shown >= 2 or opened >= 2
+    return sum(f"{own.lower()}. {_bare(options[ord(own) - ord('A')])}" in bare for own in letters) > 1
 
 
 def _bracketed(said: str, options: Sequence[str]) -> Parsed:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from vlit.evaluate.parsing.spoken import spoken, thought_alone
 from vlit.evaluate.question import Parsed
 
 _WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
@@ -14,9 +15,17 @@ _YES = frozenset({"yes", "yeah", "yep"})
 _NO = frozenset({"no", "nope", "not", "cannot"})
 #: Words that take neither side, though they hold a "not".
 _UNDECIDED = re.compile(
-    r"\b(?:not (?:sure|certain|clear|possible to|enough)|unsure|unclear|uncertain|unknown"
-    r"|cannot|can not|can['’]t|(?:do not|don['’]t) know|impossible to)\b",
+    r"\b(?:not (?:sure|certain|clear|possible to|enough|able to|applicable)|unsure|unclear|uncertain|unknown"
+    r"|cannot|can not|can['’]t|(?:do not|don['’]t) (?:know|have)|impossible to|no (?:doubt|question|way to))\b",
     re.IGNORECASE,
+)
+#: A yes or no that is all of its clause, as where a mind is changed: "Yes. No, wait."
+_OUTRIGHT = re.compile(
+    r"(?:^|[.,;!?…\n]|\b(?:wait|actually|rather))\s*(yes|no)\s*(?=[.,;!?…\n]|$)", re.IGNORECASE
+)
+_CLAUSE = re.compile(r"[.,;!?\n]|\b(?:and|or|so|but)\b", re.IGNORECASE)
+_TWICE = re.compile(
+    r"(?:\bnot\b|n['’]t\b).*(?:\b(?:not|no|none|nothing|never)\b|n['’]t\b)", re.IGNORECASE | re.DOTALL
 )
 _BOTH = re.compile(r"\W*(?:yes|no)\W*(?:\b(?:or|and)\b|/)\W*(?:yes|no)\b", re.IGNORECASE)
 
@@ -71,21 +80,26 @@ def pope_official(parsed: Parsed) -> str:
 def whole_answer(text: str) -> Parsed:
     """Our own rule: the first word where it is a yes or a no, else whichever of the two the answer holds alone.
 
-    An answer that holds both, or neither, or that says that it cannot be told, is not understood.
+    An answer that holds both or neither, changes its mind, denies a denial ("not no", "no doubt"), or says that
+    it cannot be told, is not understood. ``<think>`` and marks are left out.
     """
     if nothing := _nothing(text):
         return Parsed(None, nothing)
-    if _BOTH.match(text):
+    said = spoken(text)
+    if _BOTH.match(said):
         return Parsed(None, "says both yes and no")
-    words = [word.lower() for word in _WORDS.findall(text)]
+    words = [word.lower() for word in _WORDS.findall(said)]
     if not words:
-        return Parsed(None, "holds no word")
+        return Parsed(None, "the reasoning has no end" if thought_alone(text) else "holds no word")
     first = _side(words[0])
     if first and words[0] not in ("not", "cannot"):
-        return Parsed(first, "the first word")
-    if _UNDECIDED.search(text):
+        changed = any(_side(one.lower()) != first for one in _OUTRIGHT.findall(said))
+        return Parsed(None, "says both yes and no") if changed else Parsed(first, "the first word")
+    if _UNDECIDED.search(said):
         return Parsed(None, "says that it cannot be told")
     sides = {side for word in words if (side := _side(word))}
+    if sides == {"no"} and any(_TWICE.search(clause) for clause in _CLAUSE.split(said)):
+        return Parsed(None, "denies a denial")
     if len(sides) == 1:
         (value,) = sides
         return Parsed(value, f"a {value}, and nothing against it")
