@@ -123,6 +123,64 @@ def test_the_best_is_bold_and_a_part_never_is() -> None:
     assert [one.model for one in section.lines if one.values["accuracy", ""].best] == best
 
 
+def test_what_was_among_the_training_samples_is_marked_and_never_best(tmp_path: Path) -> None:
+    clean = number("accuracy", 51.0, 12_000)
+    own = run("gqa", "short", number("accuracy", 99.0, 12_578), contaminated=578, clean=clean)
+    found = board([own])
+    (section,) = of(found)
+    words = "578 questions are in the training samples, accuracy without them 51.0"
+    assert section.lines[0].contaminated == words and not section.lines[0].values["accuracy", ""].best
+    assert [one.model for one in section.lines if one.values["accuracy", ""].best] == [
+        "LLaVA-1.6 Hermes-Yi 34B"
+    ]
+    assert f"| my model (contaminated: {words}) | 99.0" in pages.markdown(found)
+    assert f'my model <span class="mark">contaminated: {words}</span>' in pages.html(found)
+    rows = csv.DictReader(io.StringIO(pages.as_csv(found)))
+    assert [row["contaminated"] for row in rows if row["model"] == "my model"] == [words]
+
+
+def test_runs_of_other_settings_do_not_share_a_table() -> None:
+    files = {"SEED-Bench.json": "12"}
+
+    def ranked(name: str, **settings: Any) -> Run:
+        scores = run("seed", "ranking", number("accuracy", 30.0, 14_233)).scores
+        return Run(
+            name, scores, files, settings | {"questions": f"/data/{name}/SEED-Bench.json", "images": name}
+        )
+
+    runs = [ranked("a"), ranked("b"), ranked("c", ranking_prompt="Question: {question} Answer:")]
+    sections = of(board(runs, ()), "my model (a)") + of(board(runs, ()), "my model (c)")
+    assert [len(section.lines) for section in sections] == [2, 1]
+    assert "Settings: ranking_prompt: Question: {question} Answer:." in pages.markdown(board(runs, ()))
+
+
+def test_two_scores_of_a_run_have_names_of_their_own() -> None:
+    scores = run("gqa", "short", number("accuracy", 30.0, 10)).scores
+    runs = [Run("mine", scores, {"a": str(i)}, {}, folder) for i, folder in enumerate(("gqa", "gqa_again"))]
+    names = {one.model for section in board(runs, ()).sections for one in section.lines}
+    assert names == {"my model (mine/gqa)", "my model (mine/gqa_again)"}
+
+
+def test_published_tables_say_over_how_many_questions_they_are() -> None:
+    text = pages.markdown(board([]))
+    assert "Questions: COCO, three settings of 2,910, 3,000 and 3,000 (8,910)." in text
+    assert "Questions: photos and videos (asked or scored in a way that cannot be had here" in text
+    today = run("pope", "short", number("F1", 99.0, 9_000))
+    (section,) = of(board([today]))
+    assert len(section.lines) == 1  # LLaVA's is of 8,910 questions
+
+
+def test_llava_1_6_was_asked_textvqa_without_ocr() -> None:
+    """With the words that OCR found, users measure 61.4 in place of 64.9."""
+    asked = {
+        section.key.protocol: {one.model for one in section.lines}
+        for section in board([]).sections
+        if section.key.benchmark == "textvqa"
+    }
+    assert "LLaVA-1.6 Vicuna 7B" in asked["short"] and "LLaVA-1.5 7B" in asked["ocr"]
+    assert not asked["short"] & asked["ocr"]
+
+
 def test_where_less_is_better_the_least_is_best_and_first() -> None:
     runs = [
         run("chair", "open", number("CHAIRi", value, 10, scale=0.0), name=str(value), model=f"m{value}")

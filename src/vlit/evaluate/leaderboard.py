@@ -2,7 +2,7 @@
 
 A table is of one benchmark, one protocol, one set of questions and one judge: SEED-Bench ranked and by letters
 are two tables. A run stands among published rows where all of that is the same and the number is over as many
-questions; else it has a table of its own. What is partial is marked, and is never the best.
+questions; else it has a table of its own. What is partial or contaminated is marked, and is never the best.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -21,6 +22,8 @@ from vlit.evaluate.scores import NAME, Number, Scores, read_scores
 
 #: Groups beside the headline in a table without published rows, such as the dimensions of SEED-Bench.
 _GROUPS = 16
+#: Settings that are told by the digests and the number of questions.
+_PLACES = ("images", "path", "run", "limit", "protocol")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Key:
     of: str  #: which questions, in words
     judge: str = ""
     files: tuple[str, ...] = ()  #: digests of the benchmark's files; none of published tables
+    settings: str = ""  #: that are not the default ones, such as how losses of options are summed
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,13 @@ class Line:
     values: Mapping[tuple[str, str], Value]  #: by metric and group
     source: int | None = None  #: place among ``Board.sources``; ``None``: the user's own
     partial: str = ""  #: what is missing, in words
+    contaminated: str = ""  #: how many questions are among the training samples, and the headline without them
+
+    @property
+    def marks(self) -> str:
+        """Why its numbers are not to be taken as they stand; empty for most."""
+        told = {"partial": self.partial, "contaminated": self.contaminated}
+        return "; ".join(f"{name}: {words}" for name, words in told.items() if words)
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,8 @@ class Run:
     name: str  #: of the run, to tell two of the same model apart
     scores: Scores
     files: Mapping[str, str] = field(default_factory=dict)  #: of the benchmark: name -> digest
+    settings: Mapping[str, Any] = field(default_factory=dict)  #: of the benchmark, those that are no default
+    folder: str = ""  #: of the scores, to tell two of a run apart
 
 
 def board(runs: Sequence[Run], tables: Sequence[Table] | None = None) -> Board:
@@ -99,7 +112,8 @@ def board(runs: Sequence[Run], tables: Sequence[Table] | None = None) -> Board:
         key = next((key for key in wanted if _fits(run.scores, numbers, key, wanted[key])), None)
         if key is None:
             key = _own(run)
-            same = (key.benchmark, key.protocol, key.judge, run.scores.expected, key.files or key.of)
+            of = (run.scores.expected, key.files or key.of)
+            same = (key.benchmark, key.protocol, key.judge, key.settings, *of)
             key = known.setdefault(same, key)  # files of other names and equal bytes are the same
         own = columns.setdefault(key, [])
         own += [place for place in _shown(run.scores, numbers, joined=key in wanted) if place not in own]
@@ -109,7 +123,7 @@ def board(runs: Sequence[Run], tables: Sequence[Table] | None = None) -> Board:
             if one.value is not None
         }
         partial = run.scores.whole().removeprefix("PARTIAL: ") if run.scores.partial else ""
-        found.setdefault(key, []).append(Line(name, values, None, partial))
+        found.setdefault(key, []).append(Line(name, values, None, partial, _contaminated(run.scores)))
     names = BENCHMARKS.names()
     theirs = {run.scores.benchmark for run in runs}
     order = sorted(
@@ -118,7 +132,7 @@ def board(runs: Sequence[Run], tables: Sequence[Table] | None = None) -> Board:
             key.benchmark not in theirs,
             names.index(key.benchmark) if key.benchmark in names else len(names),
             all(line.source is not None for line in found[key]),
-            (key.protocol, key.of, key.judge, key.files),
+            (key.protocol, key.of, key.judge, key.files, key.settings),
         ),
     )
     sections = (_section(key, columns[key], found[key], runs) for key in order)
@@ -146,7 +160,9 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
             )
         name = (path if path.is_dir() else path.parent).resolve().name
         for file in files:
-            found.setdefault(file.resolve(), Run(name, read_scores(file), _files(file)))
+            about = _header(file)
+            of = ({}, {}) if about is None else (about.files, about.settings)
+            found.setdefault(file.resolve(), Run(name, read_scores(file), *of, file.resolve().parent.name))
     return list(found.values())
 
 
@@ -159,18 +175,27 @@ def label(place: tuple[str, str], section: Section) -> str:
     return name if metric == section.columns[0][0] else f"{metric}, {name}"
 
 
-def _files(scores: Path) -> Mapping[str, str]:
-    """Digests of the benchmark's files, from the header of the answers beside the scores."""
+def _header(scores: Path) -> answers.Header | None:
+    """Of the answers beside the scores; ``None`` where they are not there."""
     path = scores.with_name(answers.NAME)
     if not path.is_file():
-        return {}
+        return None
     with path.open("rb") as lines:
         try:
-            header = msgspec.convert(msgspec.json.decode(lines.readline())["header"], answers.Header)
+            return msgspec.convert(msgspec.json.decode(lines.readline())["header"], answers.Header)
         except (msgspec.MsgspecError, KeyError, TypeError) as error:
             todo = "score the answers again, or remove them"
             raise VlitError(f"these answers have no header: {error}", where=str(path), todo=todo) from error
-    return header.files
+
+
+def _contaminated(scores: Scores) -> str:
+    if not scores.contaminated:
+        return ""
+    told = f"{scores.contaminated:,} questions are in the training samples"
+    clean = scores.clean
+    return (
+        told if clean is None or clean.value is None else f"{told}, {clean.name} without them {clean.value:.1f}"
+    )
 
 
 def _published(tables: Sequence[Table]) -> dict[Key, list[Line]]:
@@ -227,7 +252,18 @@ def _own(run: Run) -> Key:
     judge = scores.judge.rpartition(", ")[0] or scores.judge  # the days that it was asked on differ
     files = ", ".join(sorted(run.files)[:3]) + (" ..." if len(run.files) > 3 else "")
     of = f"{scores.expected:,}" + (f" of {files}" if files else "")
-    return Key(scores.benchmark, scores.protocol, of, judge, tuple(sorted(run.files.values())))
+    digests = tuple(sorted(run.files.values()))
+    return Key(scores.benchmark, scores.protocol, of, judge, digests, _settings(run))
+
+
+def _settings(run: Run) -> str:
+    """Settings of the benchmark that do more than say where its files are, in words."""
+    told = {
+        name: value
+        for name, value in sorted(run.settings.items())
+        if name not in _PLACES and not (isinstance(value, str) and Path(value).name in run.files)
+    }
+    return ", ".join(f"{name}: {value}" for name, value in told.items())
 
 
 def _shown(
@@ -242,12 +278,17 @@ def _shown(
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
-    """Names of models, with that of the run where a model has several scores of a benchmark and protocol."""
-    keys = [(run.scores.model, run.scores.benchmark, run.scores.protocol) for run in runs]
-    return [
-        f"{run.scores.model} ({run.name})" if keys.count(key) > 1 else run.scores.model
-        for run, key in zip(runs, keys, strict=True)
-    ]
+    """Names of models, with the run and then the folder where a model has several scores of a kind."""
+    found = [run.scores.model for run in runs]
+    for more in (lambda run: run.name, lambda run: f"{run.name}/{run.folder}"):
+        keys = [
+            (name, run.scores.benchmark, run.scores.protocol) for name, run in zip(found, runs, strict=True)
+        ]
+        found = [
+            f"{run.scores.model} ({more(run)})" if keys.count(key) > 1 else name
+            for name, run, key in zip(found, runs, keys, strict=True)
+        ]
+    return found
 
 
 def _section(
@@ -257,11 +298,11 @@ def _section(
     marked = []
     for line in lines:
         values = {
-            place: replace(v, best=v.value == best[place] and not line.partial)
+            place: replace(v, best=v.value == best[place] and not line.marks)
             for place, v in line.values.items()
             if place in best
         }
-        marked.append(Line(line.model, values, line.source, line.partial))
+        marked.append(replace(line, values=values))
     first = columns[0]
 
     def rank(line: Line) -> tuple[bool, float, str]:
@@ -274,8 +315,8 @@ def _section(
 
 
 def _best(place: tuple[str, str], lines: Sequence[Line]) -> float | None:
-    """The best of at least two whole numbers."""
-    values = [line.values[place] for line in lines if place in line.values and not line.partial]
+    """The best of at least two numbers without marks."""
+    values = [line.values[place] for line in lines if place in line.values and not line.marks]
     if len(values) < 2:
         return None
     pick = min if any(v.lower for v in values) else max

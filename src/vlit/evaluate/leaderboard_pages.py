@@ -10,7 +10,8 @@ from vlit.evaluate.leaderboard import Board, Line, Section, Value, label
 
 _INTRO = (
     "Numbers of one table were asked and read in one way. Rows with a number in the last column are published, "
-    "the others are yours, with 95 % intervals. The best of the whole ones is bold."
+    "the others are yours, with 95 % intervals. Bold is the best of at least two numbers that are "
+    "neither partial nor contaminated; it need not be better than the next by more than chance."
 )
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
@@ -18,11 +19,12 @@ h2 { margin: 2rem 0 0; font-size: 1.1rem; } p { margin: .3rem 0 .6rem; }
 div { overflow-x: auto; } table { border-collapse: collapse; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
+td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 9rem; }
 thead th { border-bottom: 2px solid #888; vertical-align: bottom; white-space: normal; }
-tr.own { background: #eef5ff; } span { font-size: .85em; } span.partial { color: #9a3412; }
+tr.own { background: #eef5ff; } span { font-size: .85em; } span.mark { color: #9a3412; }
 @media (prefers-color-scheme: dark) {
   body { background: #161616; color: #e6e6e6; } th, td { border-color: #333; } a { color: #8ab4f8; }
-  tr.own { background: #1d2a3a; } span.partial { color: #fdba74; }
+  tr.own { background: #1d2a3a; } span.mark { color: #fdba74; }
 }
 """
 
@@ -53,8 +55,8 @@ def as_csv(board: Board) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ["benchmark", "protocol", "questions", "judge", "metric", "group", "model", "value", "low", "high", "n",
-         "best", "missing", "source", "url", "read"]
+        ["benchmark", "protocol", "questions", "judge", "settings", "metric", "group", "model", "value", "low",
+         "high", "n", "best", "missing", "contaminated", "source", "url", "read"]
     )  # fmt: skip
     for section in board.sections:
         key = section.key
@@ -66,8 +68,9 @@ def as_csv(board: Board) -> str:
                 table = None if line.source is None else board.sources[line.source]
                 told = ("yours", "", "") if table is None else (table.source, table.url, table.read)
                 writer.writerow(
-                    [key.benchmark, key.protocol, key.of, key.judge, *place, line.model, value.value, low, high,
-                     value.n or "", "best" if value.best else "", line.partial, *told]
+                    [key.benchmark, key.protocol, key.of, key.judge, key.settings, *place, line.model,
+                     value.value, low, high, value.n or "", "best" if value.best else "", line.partial,
+                     line.contaminated, *told]
                 )  # fmt: skip
     return out.getvalue()
 
@@ -96,10 +99,10 @@ def _html_section(section: Section) -> str:
     rows = []
     for line in section.lines:
         cells = "".join(f"<td>{_html_value(line.values.get(place))}</td>" for place in section.columns)
-        partial = f' <span class="partial">partial: {escape(line.partial)}</span>' if line.partial else ""
+        marks = f' <span class="mark">{escape(line.marks)}</span>' if line.marks else ""
         link = "yours" if line.source is None else f'<a href="#source-{line.source + 1}">{_source(line)}</a>'
         kind = ' class="own"' if line.source is None else ""
-        rows.append(f"<tr{kind}><td>{escape(line.model)}{partial}</td>{cells}<td>{link}</td></tr>")
+        rows.append(f"<tr{kind}><td>{escape(line.model)}{marks}</td>{cells}<td>{link}</td></tr>")
     return (
         f"<h2>{escape(_heading(section))}</h2>\n"
         f"<p>{escape(_about(section))}.</p>\n<div><table>\n"
@@ -122,11 +125,28 @@ def _heading(section: Section) -> str:
 
 def _about(section: Section) -> str:
     key = section.key
-    return f"Questions: {key.of}" + (f". Judge: {key.judge}" if key.judge else "")
+    told = [f"Questions: {key.of}{_over(section)}"]
+    told += [f"Judge: {key.judge}"] if key.judge else []
+    told += [f"Settings: {key.settings}"] if key.settings else []
+    return ". ".join(told)
+
+
+def _over(section: Section) -> str:
+    """How many questions the first number of a published table is over."""
+    numbers = {
+        line.values[section.columns[0]].n
+        for line in section.lines
+        if line.source is not None and section.columns[0] in line.values
+    }
+    if not numbers:
+        return ""
+    if None in numbers:
+        return " (asked or scored in a way that cannot be had here: published rows alone)"
+    return f" ({max(n for n in numbers if n):,})"
 
 
 def _model(line: Line) -> str:
-    return f"{line.model} (partial: {line.partial})" if line.partial else line.model
+    return f"{line.model} ({line.marks})" if line.marks else line.model
 
 
 def _source(line: Line) -> str:
