@@ -8,6 +8,8 @@ from typing import Any
 
 from PIL import Image as PILImage
 
+from tests.report.conftest import make_scene, write
+from vlit.data.scene import Image
 from vlit.report.curve import POINTS, Point, curve
 from vlit.report.page import render
 from vlit.report.stage import ReportConfig, content
@@ -153,6 +155,21 @@ def test_the_page_shows_it(tmp_path: Path) -> None:
     assert "Is it &lt;b&gt;?" in page and "(nothing)" in page and "the file is missing" in page
     assert "1 of 3 word for word" in page and "Open VQA <b>1 of 2</b>" in page
     assert page.count("data:image/jpeg") == 1  # the photo of two answers is embedded once
+
+
+def test_photos_of_answers_have_credits_as_all_others(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    scenes = [
+        make_scene(Image(uri=str(tmp_path / name), width=64, height=48), number)
+        for number, name in enumerate(("other.jpg", "a photo.jpg"))
+    ]
+    write(run, "scenes", "0", scenes)
+    found = content(run, ReportConfig())
+    assert [tuple(c) for c in found.credits] == [
+        ("a photo.jpg", "https://example.org/photos/1", "Attribution License")
+    ]
+    page = render(found)
+    assert "Photo credits (1)" in page and 'href="https://example.org/photos/1"' in page
 
 
 def test_a_run_that_was_not_tuned_says_nothing_of_it(tmp_path: Path) -> None:

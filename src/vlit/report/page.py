@@ -15,6 +15,7 @@ from markupsafe import Markup
 from vlit.data.sample import IMAGE_TOKEN, strip_image_tokens
 from vlit.report.boxes import drawn
 from vlit.report.charts import histogram, percent, plural, rule_words, short, task_bars, words
+from vlit.report.credits import Credit
 from vlit.report.distributions import Distribution
 from vlit.report.evaluation import Evaluated, evaluated_photos
 from vlit.report.ingredients import Ingredients
@@ -51,6 +52,7 @@ class Content:
     kept_examples: Sequence[Shown] = ()
     dropped_examples: Sequence[Shown] = ()
     photos: Mapping[str, Photo] = field(default_factory=dict)
+    credits: Sequence[Credit] = ()
     teaching: Teaching = field(default_factory=Teaching)
     tuned: Sequence[Tuned] = ()
     evaluated: Sequence[Evaluated] = ()
@@ -113,7 +115,7 @@ def render(content: Content) -> str:
                 ),
                 None,
             ),
-            credits=credit_lines(content),
+            credits=content.credits,
             tuned_images={image.uri: image for image in photos_of(content.tuned)},
             evaluated_images={image.uri: image for image in evaluated_photos(content.evaluated)},
             turns=_TURNS,
@@ -131,12 +133,3 @@ def clipped(text: str) -> str:
         return text
     head = text[:_CLIP].rsplit(maxsplit=1)[0]
     return f"{head} … ({len(text):,} characters)"
-
-
-def credit_lines(content: Content) -> list[tuple[str, str, str]]:
-    """File name, attribution and licence of each embedded photo that has any."""
-    return [
-        (scene.image.uri.rpartition("/")[2], scene.attribution or "", scene.licence or "")
-        for scene in content.gathered.scenes.values()
-        if scene.image.uri in content.photos and (scene.attribution or scene.licence)
-    ]

@@ -13,6 +13,7 @@ from vlit.data.scene import Image
 from vlit.data.seeds import draw
 from vlit.data.store import atomic
 from vlit.report.choose import Choice, choose, in_turn
+from vlit.report.credits import credits
 from vlit.report.distributions import distributions
 from vlit.report.evaluation import evaluated_photos, evaluation
 from vlit.report.ingredients import ingredients
@@ -113,6 +114,7 @@ def content(run: RunFolder, config: ReportConfig) -> Content:
         kept_examples=[by_id[name] for name in kept],
         dropped_examples=[by_id[name] for name in dropped],
         photos=photos,
+        credits=credits(run, photos),
         teaching=teaching(run),
         tuned=tuned,
         evaluated=evaluated,
