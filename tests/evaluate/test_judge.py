@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -137,6 +142,73 @@ def test_file_of_the_judge_holds_all_that_scores_need(tmp_path: Path) -> None:
         (None, "the judge saw another answer"),
         (None, "it was not judged"),
     ]
+
+
+def test_the_file_says_how_was_judged_also_where_all_is_as_by_default(tmp_path: Path) -> None:
+    with ScriptedTeacher(says=says) as server:
+        judged = judge(Small(JudgedConfig()), [row("a", "good")], config(server.url), tmp_path / "journal")
+    write_judged(tmp_path / "judged.jsonl", judged)
+    header = json.loads((tmp_path / "judged.jsonl").read_text().splitlines()[0])["header"]
+    assert {key: header[key] for key in ("judge", "seed", "temperature", "rounds")} == {
+        "judge": "scripted",
+        "seed": 1,
+        "temperature": 0.2,
+        "rounds": 1,
+    }
+
+
+def test_days_are_those_of_the_replies_and_not_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, rows = Small(JudgedConfig()), [row("a", "good"), row("b", "mended")]
+    with ScriptedTeacher(says=says) as server:
+        settings = config(server.url)
+        for day, some in ((1_700_000_000, rows[:1]), (1_700_200_000, rows)):
+            monkeypatch.setattr("vlit.teacher.journal._now", lambda day=day: float(day))
+            judged = judge(bench, some, settings, tmp_path)
+        assert judged.header.dates == ("2023-11-14", "2023-11-17")
+        monkeypatch.undo()
+        assert judge(bench, rows, settings, tmp_path).header.dates == ("2023-11-14", "2023-11-17")
+        assert judge(bench, rows[:1], settings, tmp_path).header.dates == ("2023-11-14", "2023-11-14")
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from tests.evaluate.test_judge import Small, row
+from tests.teacher.asking import config
+from vlit.evaluate.judge import JudgedConfig, judge, write_judged
+url, folder = sys.argv[1], Path(sys.argv[2])
+rows = [row(f"q{n}", f"answer {n}") for n in range(40)]
+judged = judge(Small(JudgedConfig(rounds=2)), rows, config(url, concurrency=4), folder / "journal")
+write_judged(folder / "judged.jsonl", judged)
+"""
+
+
+def test_a_judge_that_is_killed_goes_on_and_pays_again_for_what_was_under_way_alone(tmp_path: Path) -> None:
+    def start(folder: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", CHILD, server.url, str(tmp_path / folder)])
+
+    def asks(body: dict[str, Any], *_: Any) -> str:  # a tenth of the replies is sent back
+        return "well" if body["messages"][1]["content"].endswith("3") else f"Score: 0.{body['seed']}"
+
+    killed_ones = 0
+    with ScriptedTeacher(says=asks, latency=0.02) as server:
+        for kill in range(3):
+            child = start("killed")
+            while len(server.log) < 20 * (kill + 1) and child.poll() is None:
+                time.sleep(0.002)
+            child.send_signal(signal.SIGKILL)
+            killed_ones += child.wait() == -signal.SIGKILL  # a loaded machine may be late
+        assert killed_ones and start("killed").wait() == 0
+        calls = len(server.log)
+        assert start("whole").wait() == 0
+        assert 88 == len(server.log) - calls <= calls <= len(server.log) - calls + 3 * 4
+    one, whole = (read_judged(tmp_path / name / "judged.jsonl") for name in ("killed", "whole"))
+    assert one.judgements == whole.judgements
+    assert one.header.told == whole.header.told == {
+        "replies": 80, "sent back": 8, "unreadable": 8, "missing": 0
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["", "{}\n", '{"header": {}}\n', '{"benchmark": 1}\n'])

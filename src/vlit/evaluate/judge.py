@@ -92,8 +92,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     said: tuple[Said, ...] = ()
 
 
-class JudgeHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who judged, how and when."""
+class JudgeHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """Who judged, how and when; all of it is written, also what is as by default."""
 
     benchmark: str
     protocol: str
