@@ -86,7 +86,7 @@ def test_answers_without_a_verdict_are_left_out_and_make_it_partial() -> None:
     own = whole()
     rows = [replace(row, value=None) if i == 0 else row for i, row in enumerate(own.rows)]
     found = scores_of(replace(own, rows=rows))
-    assert found.unscored == 1 and found.partial and "1 without a verdict" in found.whole()
+    assert found.unscored == 1 and found.partial and "1 without reference answers" in found.whole()
     main = found.main()
     assert main is not None and main.n == 7
 
@@ -120,7 +120,8 @@ def test_a_card_holds_everything_by_which_a_score_can_be_repeated_or_refused() -
         "| Chat template | vicuna, 12 |",
         "| Decoding | method greedy, max_new_tokens 6 |",
         "| Parser | One word alone. |",
-        "| Not understood | 4: nothing could be made of the answer: it is wrong, and never guessed |",
+        "| Not understood | 4: nothing could be made of these answers, and nothing is guessed: they count"
+        " as wrong |",
         "| Answers left out | 1 repeated ids, 3 unknown ids, 2 damaged lines |",
         "| Date | 2024-05-06T07:08:09+00:00 |",
         "````\nUSER: <image x4>",  # a fence that the prompt does not end

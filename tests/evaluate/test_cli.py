@@ -11,7 +11,9 @@ from click.testing import CliRunner, Result
 
 from tests.tune import tiny
 from vlit.cli import group
-from vlit.evaluate.answers import read_answers
+from vlit.cli.evaluate import _settings
+from vlit.evaluate.answers import AnswersFile, Header, read_answers
+from vlit.evaluate.question import Answered, Question
 from vlit.evaluate.registry import BENCHMARKS
 
 pytest.importorskip("torch")
@@ -113,6 +115,40 @@ def test_a_limit_makes_a_partial_score_that_says_so_and_more_can_be_asked_later(
     assert again.exit_code == 0 and "already done" not in again.output
     (path,) = toy.glob("runs/*/evaluation/*/*/answers.jsonl")
     assert len(read_answers(path).rows) == 6
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [("seed", "questions"), ("scienceqa", "problems"), ("mmbench", "table"), ("gqa", "questions"),
+     ("llava_bench_wild", "questions"), ("mmvet", "questions"), ("coco_captions", "annotations"),
+     ("chair", "instances"), ("held_out", "run")],
+)  # fmt: skip
+def test_the_file_of_a_benchmark_is_its_first_key_that_is_one(kind: str, key: str) -> None:
+    assert list(_settings(kind, "", "file.json", None, None)) == [key]
+
+
+def test_a_terminal_shows_the_parts_that_papers_quote_and_says_that_there_are_more(
+    tmp_path: Path,
+) -> None:
+    asked = [
+        Question(id=f"{s}/{n}", prompt="Is there a cat?", references=("yes",), groups={"setting": s}, extra={})
+        for s in ("random", "popular", "adversarial")
+        for n in range(2)
+    ]
+    header = Header(benchmark="pope", protocol="short", settings={"images": "."}, expected=6, model="m")
+    rows = [Answered(question=q, text="I see a kitchen" if q.id.endswith("1") else "Yes") for q in asked]
+    path = tmp_path / "answers.jsonl"
+    with AnswersFile(path, header, {q.id: q for q in asked}) as file:
+        for row in rows:
+            file.append(row)
+    scored = call("score", path)
+    assert scored.exit_code == 0, scored.exception
+    said = scored.output
+    assert " by setting" in said and "F1, popular" in said and "recall, popular" not in said
+    assert "more numbers of parts are in the card" in said
+    assert "3 answers not understood (50.0%): yes by the official rule, wrong by the whole" in said
+    card = " ".join(call("score", path, "--card").output.split())
+    assert "nothing is guessed: yes by the official rule" in card and "recall | setting: popular" in card
 
 
 def test_a_dry_run_says_what_would_be_asked(model: Path, toy: Path, demo: Path) -> None:

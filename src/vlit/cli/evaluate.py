@@ -101,7 +101,9 @@ def _settings(kind: str, key: str, file: str, images: Path | None, protocol: str
 
 def _main_key(kind: str, config: type[BenchmarkConfig], path: Path) -> str:
     """The key that a benchmark's one file has: the first that it cannot do without."""
-    own = {k: field for k, field in config.model_fields.items() if k not in BenchmarkConfig.model_fields}
+    own = {
+        k: f for k, f in config.model_fields.items() if k != "protocol" and f.annotation in (str, str | None)
+    }
     needed = [k for k, field in own.items() if k != "images" and (field.is_required() or field.default)]
     needed = needed or [k for k in own if len(own) == 1]
     if needed:

@@ -15,7 +15,7 @@ from rich.text import Text
 from vlit.cli.common import console, short_path
 
 if TYPE_CHECKING:
-    from vlit.evaluate.scores import Scores
+    from vlit.evaluate.scores import Number, Scores
     from vlit.evaluate.statistics import Paired
 
 #: Columns of a terminal that a table may take.
@@ -77,6 +77,8 @@ def show_scores(paths: Sequence[Path]) -> None:
     for path in paths:
         card = path.with_name("card.md")
         console.print(f"  card  [link={card.resolve().as_uri()}]{escape(short_path(card))}[/link]")
+        if (sent := path.with_name("submission")).is_dir() and any(sent.iterdir()):
+            console.print(f"  for a server that scores: {escape(short_path(sent))}")
 
 
 def one_line(scores: Scores) -> str:
@@ -90,8 +92,20 @@ def one_line(scores: Scores) -> str:
     return f"{scores.title}: {main.name} {main.value:.1f}{between}{more}, {scores.whole()}"
 
 
+def told_of(scores: Scores) -> list[Number]:
+    """The numbers that a terminal shows: those over all questions, and of parts the one that papers quote.
+
+    Where papers quote no number of parts, all of them.
+    """
+    name = scores.headline[0]
+    parts = {one.name for one in scores.metrics if ": " in one.group}
+    return [one for one in scores.metrics if ": " not in one.group or name not in parts or one.name == name]
+
+
 def print_scores(found: Sequence[Scores]) -> None:
     """A table for each benchmark and model; no line is longer than 80 columns."""
+    from vlit.evaluate.registry import BENCHMARKS
+
     for scores in found:
         console.print(f"\n[bold]{escape(scores.title)}[/] [dim]({escape(scores.protocol)})[/]")
         console.print(f"  {escape(_cut(scores.model, _WIDTH - 2))}")
@@ -99,22 +113,28 @@ def print_scores(found: Sequence[Scores]) -> None:
         table.add_column("metric", ratio=1, overflow="fold")
         for name, width in (("score", 7), ("95 %", 15), ("n", 7), ("not read", 8)):
             table.add_column(name, justify="right", min_width=width, no_wrap=True)
-        for one in scores.metrics:
+        shown, by = told_of(scores), ""
+        for one in shown:
             main = (one.name, one.group) == scores.headline
             value = "–" if one.value is None else f"{one.value:.2f}"
             between = "–" if one.interval is None else f"{one.interval[0]:.2f} – {one.interval[1]:.2f}"
-            name = f"{one.name}, {one.group.partition(': ')[2] or one.group}" if one.group else one.name
+            key, _, group = one.group.rpartition(": ")
+            if key not in ("", by):
+                by = key
+                table.add_row(Text(f"by {key}", "dim"))
+            name = f"{one.name}, {group}" if group else one.name
             failed = f"{one.failures:,}" if one.failures else ""
             style = "bold" if main else ""
             table.add_row(Text(name, style), Text(value, style), between, f"{one.n:,}", failed)
         console.print(table, soft_wrap=False)
+        if more := len(scores.metrics) - len(shown):
+            console.print(f"  [dim]{more:,} more numbers of parts are in the card[/]")
         style = "yellow" if scores.partial else "dim"
         console.print(f"  [{style}]{escape(scores.whole())}[/]")
         if scores.failures:
             share = scores.failures / max(scores.answered, 1)
-            console.print(
-                f"  [dim]{scores.failures:,} answers not understood ({share:.1%}): they count as wrong[/]"
-            )
+            rule = BENCHMARKS.load(scores.benchmark).unread
+            console.print(f"  [dim]{scores.failures:,} answers not understood ({share:.1%}): {rule}[/]")
         if scores.contaminated:
             console.print(f"  [yellow]{escape(_wrapped(scores.contamination))}[/]")
             if scores.clean is not None and scores.clean.value is not None:

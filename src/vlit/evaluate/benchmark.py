@@ -78,6 +78,7 @@ class Benchmark(ABC, Generic[C]):
     licence: ClassVar[str] = ""
     max_new_tokens: ClassVar[int] = 32
     beyond: ClassVar[tuple[str, ...]] = ()
+    unread: ClassVar[str] = "they count as wrong"  #: what its rule makes of answers that are not understood
     judged: ClassVar[bool] = False  #: whether a judge scores it; ``score`` is then given the judge's reply
     Config: ClassVar[type[BenchmarkConfig]]
 

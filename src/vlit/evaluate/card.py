@@ -16,7 +16,7 @@ from vlit.evaluate.scores import Evaluated, Number, Scores
 _FAILURES = 5
 #: Wrong answers that a card holds, for a page that shows their photos.
 _WRONG_ONES = 12
-_WRONG = "nothing could be made of the answer: it is wrong, and never guessed"
+_WRONG = "nothing could be made of these answers, and nothing is guessed"
 _LEFT_OUT = "the judge gave no verdict that can be read: left out of the score"
 
 
@@ -69,7 +69,7 @@ def card(own: Evaluated, scores: Scores) -> dict[str, Any]:
         },
         "failures": {
             "number": scores.unscored if benchmark.judged else scores.failures,
-            "meaning": _LEFT_OUT if benchmark.judged else _WRONG,
+            "meaning": _LEFT_OUT if benchmark.judged else f"{_WRONG}: {benchmark.unread}",
             "examples": [_example(row) for row in _spread(failed)],
         },
         "wrong": [_example(row) for row in _spread(wrong, _WRONG_ONES)],

@@ -75,8 +75,9 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
         """How much of the benchmark it is of, in words: "all 9,000 questions", or what is missing."""
         if not self.partial:
             return f"all {self.expected:,} questions"
+        by = "a verdict of the judge" if self.judge else "reference answers here"
         why = [(self.unasked, "could not be asked"), (self.lost, "cannot be asked of these files"),
-               (self.unscored, "without a verdict of the judge")]  # fmt: skip
+               (self.unscored, f"without {by}")]  # fmt: skip
         told = "".join(f", {n:,} {words}" for n, words in why if n)
         return f"PARTIAL: {self.answered:,} of {self.expected:,} questions{told}"
 
