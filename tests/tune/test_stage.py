@@ -143,6 +143,27 @@ def test_after_an_interruption_the_steps_that_are_left_are_counted(parts: Path, 
     assert json.loads((run.path / "model/stages/a/outcome.json").read_bytes())["resumed_at"] == 4
 
 
+def test_more_unreadable_photos_are_allowed_in_the_middle(parts: Path, data: Path, demo: Path) -> None:
+    run, images = RunFolder(data.parent / "run"), data.parent / "images"
+    shutil.copytree(demo / "images", images)
+    stage = {"name": "a", "batch": 1, "epochs": 3, "template": "plain"}
+    given = {
+        "stages": [stage], "held_out": {"share": 0}, "save_every": 2, "readers": 0,
+        "data": {"path": str(data), "images": str(images)},
+    }  # fmt: skip
+    heard = Heard()
+    heard.stop_at = 13
+    with pytest.raises(KeyboardInterrupt):
+        execute(recipe(parts, data, demo, **given), run, workers=1, progress=heard)
+    (images / PHOTOS[0]).write_bytes((images / PHOTOS[0]).read_bytes()[:500])
+    with pytest.raises(VlitError, match="images cannot be read"):
+        execute(recipe(parts, data, demo, **given), run, workers=1)
+    heard.stop_at = -1
+    execute(recipe(parts, data, demo, **given, unreadable=0.5), run, workers=1, progress=heard)
+    outcome = json.loads((run.path / "model/stages/a/outcome.json").read_bytes())
+    assert outcome["resumed_at"] >= 12 and outcome["skipped"] == 3 and not heard.warnings
+
+
 def test_a_result_that_was_removed_is_made_again(parts: Path, data: Path, demo: Path) -> None:
     run, heard = RunFolder(data.parent / "run"), Heard()
     execute(recipe(parts, data, demo), run, workers=1)

@@ -61,7 +61,7 @@ def fingerprints(recipe: Recipe) -> list[str]:
         upstream = prints.copy() if "quarantine" in stage.reads else []
         print_ = fingerprint(
             stage.name,
-            stage.config.model_dump(mode="json"),
+            stage.config.model_dump(mode="json", exclude=set(stage.free)),
             recipe.seed,
             [code_digest(package) for package in (*stage.code, *sorted(set(stage.plugins())))],
             sorted(stage.outside()),

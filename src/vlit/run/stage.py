@@ -82,6 +82,7 @@ class Stage(ABC, Generic[C]):
     optional: ClassVar[tuple[str, ...]] = ()  #: those of ``reads`` that it can do without
     writes: ClassVar[tuple[str, ...]] = ()  #: tables it makes; the last one gets a part for every shard
     code: ClassVar[tuple[str, ...]] = ()  #: packages whose source is the stage's version
+    free: ClassVar[frozenset[str]] = frozenset()  #: keys of the config that change nothing of what it makes
     Config: ClassVar[type[Config]]
     workers: int = 1  #: processes that it may use; set by the engine before ``prepare``
 

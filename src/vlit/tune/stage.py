@@ -42,6 +42,8 @@ class TuneStage(stage.Stage[TuneConfig]):
     reads: ClassVar[tuple[str, ...]] = ("selected",)
     writes: ClassVar[tuple[str, ...]] = ("examples",)
     code: ClassVar[tuple[str, ...]] = ("vlit.tune", "vlit.weights", "vlit.data")
+    #: Encoded anew, a set would lose photos that were damaged since: what has begun could not be gone on with.
+    free: ClassVar[frozenset[str]] = frozenset({"keep", "readers", "save_every", "trackers", "unreadable"})
     Config = TuneConfig
 
     def __init__(self, config: TuneConfig, setting: stage.Setting) -> None:
