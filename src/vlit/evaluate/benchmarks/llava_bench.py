@@ -8,7 +8,7 @@ captions and boxes (COCO: 30 images of val2014, 90 questions) or a caption (in t
 questions).
 
 Official: the reference answer is Assistant 1, the judge gpt-4-0314 at temperature 0.2, and each question is
-judged once. Kept: that order, the temperature, the scale. Different, and told in the card:
+judged once. Kept: that order, the temperature, the scale. Different:
 
 * the prompt is our own, and asks for the same: helpfulness, relevance, accuracy, level of detail; 1 to 10;
 * scores that cannot be read are left out and counted. The official parser reads the first line alone, nothing

@@ -6,7 +6,7 @@ answer, with ``<OR>`` one of them. Official numbers: the mean of all grades in p
 each of the six capabilities (rec, ocr, know, gen, spat, math) over the questions that need it, and for each of
 their 16 combinations. A question counts once for each capability that it needs.
 
-Different from the official grader, and told in the card: the prompt is our own and asks for the same, steps of
+Different from the official grader: the prompt is our own and asks for the same, steps of
 0.1 included; a reply without a grade is sent back once, then left out and counted, where the official grader
 asks up to five times, at a higher temperature each time, and then takes 0.0; the judge is whom you name, where
 papers have gpt-4-0613 or gpt-4-0314. ``rounds`` averages several replies, as the paper does with five;
