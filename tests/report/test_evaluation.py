@@ -75,6 +75,48 @@ def test_scores_stand_by_benchmark_and_model_with_interval_and_failures(tmp_path
     assert "Weights" not in found[0].card and found[0].card["Files"] == "q.json ab12"
 
 
+def test_what_a_score_is_worth_is_seen_at_once(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    (one, _) = evaluation(run)
+    assert one.tiles == {
+        "accuracy": "62.5",
+        "95 % interval": "40.0 – 81.3",
+        "Questions answered": "4 of 1,204",
+        "Answers not understood": "1",
+        "Found in the training samples": "7",
+    }
+    page = render(content(run, ReportConfig()))
+    shown = page.partition('id="evaluation"')[2].partition("Protocol card")[0]
+    assert "<dt>Found in the training samples</dt><dd>7</dd>" in shown and "USER: &lt;image x4&gt;" in shown
+    path = tmp_path / "evaluation/base/seed/scores.json"
+    write_scores(path, scores(contaminated=None, clean=None, judge="gpt-9", unscored=2))
+    tiles = evaluation(run)[0].tiles
+    assert tiles["Found in the training samples"] == "not looked for" and tiles["Judge not understood"] == "2"
+
+
+def test_many_numbers_of_groups_are_folded_and_none_is_lost(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    many = [number("accuracy", float(i), f"task: {i}") for i in range(9)]
+    write_scores(
+        tmp_path / "evaluation/base/seed/scores.json", scores(metrics=(number("accuracy", 9.5), *many))
+    )
+    base, tuned = evaluation(run)
+    assert [row.group for row in base.folded] == [f"task: {i}" for i in range(9)] and not tuned.folded
+    page = render(content(run, ReportConfig()))
+    assert page.count("accuracy, task: 3") == 1 and "By group: 9 numbers" in page
+
+
+def test_what_was_read_is_told_where_it_is_not_what_was_said(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    card = tmp_path / "evaluation/base/seed/card.json"
+    said = [
+        {"id": "a", "answer": "A Bus.", "understood": "a bus"},
+        {"id": "b", "answer": "It is B.", "understood": "B"},
+    ]
+    card.write_bytes(msgspec.json.encode({**CARD, "wrong": said}))
+    assert [one.read for one in evaluation(run)[0].wrong] == ["", "B"]
+
+
 def test_the_page_shows_tables_cards_and_wrong_answers_with_their_photos(tmp_path: Path) -> None:
     run = made(tmp_path)
     page = render(content(run, ReportConfig()))
@@ -99,4 +141,5 @@ def test_a_run_without_evaluation_has_no_such_part_and_damaged_files_are_left_ou
     (there / "card.json").write_text("[1]")
     (one,) = evaluation(run)
     assert isinstance(one, Evaluated) and one.main is None and one.card == {} and one.whole == "all 4 questions"
-    assert "all 4 questions" in render(content(run, ReportConfig()))
+    assert one.tiles["Questions answered"] == "4 of 4" and one.tiles["Score"] == "–"
+    assert "<dd>4 of 4</dd>" in render(content(run, ReportConfig()))

@@ -17,6 +17,8 @@ from vlit.run.folder import RunFolder
 
 #: Wrong answers of a model and benchmark that are shown.
 WRONG = 6
+#: Numbers of groups, such as tasks, that stand in the table itself; more are folded away.
+GROUPS = 6
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Wrong:
     image: str | None  #: URI
     question: str
     answer: str
-    read: str  #: what was understood of it; empty where nothing was
+    read: str  #: what was understood of it; empty where nothing was, or just what it says
     right: str
 
 
@@ -42,6 +44,7 @@ class Row:
     failures: int
     unasked: int
     main: bool  #: whether papers quote it
+    group: str = ""  #: which questions; empty for all
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,13 @@ class Evaluated:
     protocol: str
     whole: str  #: of how many questions it is
     partial: bool
+    answered: int  #: questions, of those that are expected
+    expected: int
     rows: tuple[Row, ...]
     not_understood: int
+    unscored: int  #: answers that the judge gave no verdict on that can be read
     judge: str
-    contaminated: int  #: questions that are among the training samples
+    contaminated: int | None  #: questions that are among the training samples; ``None``: not looked for
     clean: str  #: the score without them; empty where there is none
     card: Mapping[str, str]
     prompt: str
@@ -67,6 +73,25 @@ class Evaluated:
     def main(self) -> Row | None:
         """The number that papers quote."""
         return next((row for row in self.rows if row.main), None)
+
+    @property
+    def tiles(self) -> dict[str, str]:
+        """What has to be seen at once: the score, how sure it is, of how much, and what is wrong with it."""
+        main, leaked = self.main, self.contaminated
+        failed = {"Judge not understood": self.unscored} if self.judge else {}
+        return {
+            "Score" if main is None else main.name: "–" if main is None else main.value,
+            "95 % interval": "–" if main is None else main.interval,
+            "Questions answered": f"{self.answered:,} of {self.expected:,}",
+            **{name: f"{n:,}" for name, n in {"Answers not understood": self.not_understood, **failed}.items()},
+            "Found in the training samples": "not looked for" if leaked is None else f"{leaked:,}",
+        }
+
+    @property
+    def folded(self) -> tuple[Row, ...]:
+        """Numbers of groups, where they are many."""
+        of_groups = tuple(row for row in self.rows if row.group and not row.main)
+        return of_groups if GROUPS < len(of_groups) < len(self.rows) else ()
 
 
 def evaluation(run: RunFolder) -> tuple[Evaluated, ...]:
@@ -101,9 +126,12 @@ def _evaluated(scores: Scores, card: Mapping[str, Any]) -> Evaluated:
         whole=scores.whole(),
         partial=scores.partial,
         rows=tuple(_row(one, scores) for one in scores.metrics),
+        answered=scores.answered,
+        expected=scores.expected,
         not_understood=scores.failures,
+        unscored=scores.unscored,
         judge=scores.judge,
-        contaminated=scores.contaminated or 0,
+        contaminated=scores.contaminated,
         clean="" if scores.clean is None or scores.clean.value is None else f"{scores.clean.value:.1f}",
         card=_card(card),
         prompt=str(_mapping(card.get("prompt")).get("example", "")),
@@ -121,6 +149,7 @@ def _row(one: Number, scores: Scores) -> Row:
         failures=one.failures,
         unasked=one.unasked,
         main=(one.name, one.group) == scores.headline,
+        group=one.group,
     )
 
 
@@ -144,16 +173,20 @@ def _card(card: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _wrong(one: Mapping[str, Any]) -> Wrong:
-    image, read = one.get("image"), one.get("understood")
+    image, read, answer = one.get("image"), one.get("understood"), str(one.get("answer", ""))
     options = [str(option) for option in one.get("options") or ()]
     return Wrong(
         id=str(one.get("id", "")),
         image=str(image) if image else None,
         question="\n".join([str(one.get("question", "")), *_lettered(options, str(one.get("question", "")))]),
-        answer=str(one.get("answer", "")),
-        read="" if read is None else str(read),
+        answer=answer,
+        read="" if read is None or _plain(str(read)) == _plain(answer) else str(read),
         right=" / ".join(map(str, one.get("right") or ())),
     )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(".")
 
 
 def _lettered(options: Sequence[str], question: str) -> list[str]:
