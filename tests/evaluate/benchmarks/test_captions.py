@@ -56,6 +56,12 @@ PTB = {
     "an i-phone, i.e. a phone": "an i-phone i.e. a phone",
     "half ½ cup": "half 1/2 cup",
     "A bird - flying": "a bird flying",
+    "a dog—brown and white—runs": "a dog brown and white runs",
+    "New York–based, 1990–2000": "new york based 1990 2000",
+    "**A dog** runs": "** a dog ** runs",
+    "A dog \N{DOG FACE} runs": "a dog runs",
+    "y'all come": "y' all come",
+    "at 5pm, 5:30pm and 9am": "at 5pm 5:30 pm and 9am",
     "": "",
 }
 
