@@ -122,6 +122,39 @@ def test_rotations_of_the_table_are_taken(tmp_path: Path) -> None:
     assert len(MMBench(MMBenchConfig()).load(tmp_path).questions) == 1
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"answer": ""},
+        {"answer": "D"},  # out of range
+        {"answer": "B"},  # another option than in the question
+        {"A": "pink"},
+        {"C": ""},
+    ],
+)
+def test_a_row_that_is_no_rotation_of_its_question_is_made_anew(
+    tmp_path: Path, changed: dict[str, str]
+) -> None:
+    turned = row(1_000_241, **{"A": "blue", "B": "green", "C": "red", "answer": "A", "image": "241"} | changed)
+    write(tmp_path, [row(241), turned])
+    loaded = MMBench(MMBenchConfig(protocol="circular")).load(tmp_path)
+    assert [(q.options, q.references) for q in loaded.questions][1] == (("blue", "green", "red"), ("A",))
+    (lost,) = loaded.lost
+    assert "a rotation is made" in lost.reason and lost.action == "repaired", "the score is of all questions"
+
+
+def test_official_rotations_may_turn_the_other_way(tmp_path: Path) -> None:
+    write(tmp_path, [row(241), row(1_000_241, A="green", B="red", C="blue", answer="C", image="241")])
+    loaded = MMBench(MMBenchConfig(protocol="circular")).load(tmp_path)
+    assert loaded.questions[1].options == ("green", "red", "blue") and not loaded.lost
+
+
+def test_quirk_of_llava_a_hint_that_is_called_none_is_left_out(tmp_path: Path) -> None:
+    write(tmp_path, [row(1, hint="None"), row(2, hint="nan"), row(3, hint="None of them moves.")])
+    asked = [q.prompt.split("\n")[1] for q in MMBench(MMBenchConfig()).load(tmp_path).questions]
+    assert asked == ["What colour is it?", "What colour is it?", "None of them moves."]
+
+
 def test_without_answers_nothing_is_scored_and_the_file_is_written(tmp_path: Path) -> None:
     columns = tuple(name for name in COLUMNS if name != "answer")
     write(tmp_path, [row(1), row(2)], columns)
@@ -151,14 +184,26 @@ def test_without_answers_nothing_is_scored_and_the_file_is_written(tmp_path: Pat
 
 
 def test_each_row_that_cannot_be_asked_is_named(tmp_path: Path) -> None:
-    write(tmp_path, [row(1), row(1), row(2, answer="D"), row(3, B=""), {**row(4), "index": "x"}])
+    rows = [row(1), row(1), row(2, answer="D"), row(3, B=""), {**row(4), "index": "x"}]
+    rows += [
+        row(5, answer="AB"),
+        row(6, answer="a"),
+        {**row(7), "index": "07"},
+        {**row(8), "index": "8" * 5_000},
+    ]
+    write(tmp_path, [*rows, row(9, question="What is <image> for?")])
     loaded = MMBench(MMBenchConfig()).load(tmp_path)
     assert [q.id for q in loaded.questions] == ["1"]
     assert [lost.reason for lost in loaded.lost] == [
         "the id stands twice: first at line 2",
         "B is missing",
         "the index is no whole number",
+        "the index is no whole number",
+        "the index is no whole number",
         "there are 3 options",
+        "there are 3 options",
+        "there are 3 options",
+        "the question holds <image>",
     ]
     (tmp_path / "mmbench_dev_en.tsv").write_text("id\tquestion\n1\tx\n")
     with pytest.raises(VlitError, match="no column 'index'"):

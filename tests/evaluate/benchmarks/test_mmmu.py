@@ -92,16 +92,30 @@ def test_a_json_file_of_the_same_records(tmp_path: Path) -> None:
         record("validation_Math_2", image_1="none.png"),
         record("validation_Math_3", image_1="1.png", answer="E"),
         record("validation_Math_4", image_1="1.png", question="See <image 2>"),
+        record("validation_Math_5", image_1="1.png", answer="AB"),
+        record("validation_Math_6", image_1="1.png", answer="[]"),
+        record("validation_Math_7", image_1="1.png", answer=["A", "E"]),
+        record("validation_Math_8", image_1="1.png", question_type="multiple_choice"),
+        record("validation_Math_9", image_1="x" * 300),
+        record("validation_Math_10", image_1="1.png", question="Is <image> a mark?"),
+        record("validation_Math_11", image_1="1.png", question_type="short-answer", options=[], answer="7"),
     ]
     (tmp_path / "val.json").write_text(json.dumps(records))
     loaded = MMMU(MMMUConfig(path="val.json", images="photos")).load(tmp_path)
-    assert [q.id for q in loaded.questions] == ["validation_Math_1"]
+    assert [q.id for q in loaded.questions] == ["validation_Math_1", "validation_Math_11"]
+    assert loaded.questions[1].options == () and loaded.questions[1].references == ("7",)
     assert [row.reason for row in loaded.lost] == [
         "the id stands twice: first at record 1",
         "the id names none of the 30 subjects",
         "photo: there is no such photo below the image folder",
         "there are 4 options",
         "a photo that it names is not there",
+        "there are 4 options",
+        "answer is missing",
+        "there are 4 options",
+        "a question is multiple-choice or open or short-answer",
+        "photo: this is no file name: File name too long",
+        "the question holds <image>",
     ]
 
 
@@ -176,6 +190,21 @@ def test_scores_by_discipline_and_subject(tmp_path: Path) -> None:
     assert found["accuracy, stated letter", ""] == (100.0, 3, 0)
     written = json.loads(mmmu.submission(rows)["mmmu.json"])
     assert written["validation_Accounting_2"] == "" and written["validation_Math_1"] == "It is 7"
+
+
+def test_answers_that_are_not_public_are_not_scored(tmp_path: Path) -> None:
+    opened = record("test_Accounting_2", answer="?", options="[]", question_type="open")
+    write(tmp_path, [record("test_Accounting_1", answer="?"), opened])
+    mmmu = MMMU(MMMUConfig())
+    loaded = mmmu.load(tmp_path)
+    assert "not public" in loaded.remarks[1]
+    rows = [Answered(question=q, text="(B)") for q in loaded.questions]
+    (overall, *_) = mmmu.aggregate(mmmu.scored(rows))
+    assert (overall.value, overall.n) == (None, 0)
+    assert json.loads(mmmu.submission(rows)["mmmu.json"]) == {
+        "test_Accounting_1": "B",
+        "test_Accounting_2": "(B)",
+    }
 
 
 def test_there_are_thirty_subjects_in_six_disciplines() -> None:

@@ -137,23 +137,38 @@ def test_bad_lines_are_lost_and_wrong_files_stop(folder: Path) -> None:
     for said in (
         "stands twice",
         "no JSON",
-        "no object",
+        "an object is expected",
         "neither yes nor no",
         "no such photo",
         "text is missing",
     ):
         assert any(said in row.reason for row in loaded.lost), said
     write(folder, ['[{"question_id": 1}]'], ["popular"])
-    with pytest.raises(VlitError, match="first line is no object"):
+    with pytest.raises(VlitError, match="an object is expected, and this is a list"):
         load(folder, ["popular"])
     write(folder, ["[", "]"], ["popular"])
-    with pytest.raises(VlitError, match="first line is no JSON"):
+    with pytest.raises(VlitError, match="no file of POPE: the line is no JSON"):
+        load(folder, ["popular"])
+    with pytest.raises(VlitError, match="nested too deep"):
+        write(folder, ["[" * 100_000], ["popular"])
         load(folder, ["popular"])
     with pytest.raises(VlitError, match="no setting is named"):
         load(folder, [])
     with pytest.raises(VlitError, match="no question can be asked"):
         write(folder, [], ["popular"])
         load(folder, ["popular"])
+
+
+def test_lines_that_no_reader_can_take_are_lost(folder: Path) -> None:
+    surrogate = json.dumps(record(2, text="\ud83d?"))
+    long = json.dumps(record(3, image="x" * 300))
+    write(
+        folder, [record(1), "[" * 100_000, '{"question_id": ' + "9" * 5_000 + "}", surrogate, long], ["popular"]
+    )
+    _, loaded = load(folder, ["popular"])
+    assert [q.id for q in loaded.questions] == ["popular/1", "popular/2"]
+    assert "\\ud83d?" in loaded.questions[1].prompt, "half a character can be written again"
+    assert len(loaded.lost) == 3
 
 
 def test_real_question_files(monkeypatch: pytest.MonkeyPatch) -> None:

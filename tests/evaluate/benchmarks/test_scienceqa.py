@@ -115,15 +115,19 @@ def test_image_only_asks_those_with_a_photo(folder: Path) -> None:
 
 def test_each_question_that_cannot_be_asked_is_named(folder: Path) -> None:
     problems = {
+        "10": problem(image=""),  # some copies have no photo so
+        "11": problem(question="What is <image>?"),
+        "12": problem(answer=-1),
+        "13": problem(answer="0"),
         "1": problem(answer=2),
         "2": problem(subject="magic"),
         "3": problem(choices=[]),
         "4": problem(),
         "8": problem(image="image.png"),
     }
-    write(folder, problems, ["1", "2", "3", "4", "8", "9", "4"])
+    write(folder, problems, ["1", "2", "3", "4", "8", "9", "4", "10", "11", "12", "13"])
     loaded = ScienceQA(ScienceQAConfig()).load(folder)
-    assert [q.id for q in loaded.questions] == ["4"]
+    assert [q.id for q in loaded.questions] == ["4", "10"]
     assert [row.reason for row in loaded.lost] == [
         "there is no such problem",
         "there are 2 options",
@@ -131,6 +135,9 @@ def test_each_question_that_cannot_be_asked_is_named(folder: Path) -> None:
         "choices is missing",
         "photo: there is no such photo below the image folder",
         "the id stands twice: first at 4",
+        "there are 2 options",
+        "answer should be a number, and is text",
+        "the question holds <image>",
     ]
 
 

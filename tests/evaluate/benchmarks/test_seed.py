@@ -97,6 +97,11 @@ def test_each_question_that_cannot_be_asked_is_named(folder: Path) -> None:
         record("5", question_type_id=13),
         record("6", choice_b=None),
         video,
+        record("7", data_type=None),
+        record("8", data_id=["1", "2"]),
+        record("9", data_id="x" * 300),
+        record("10", question="What is <image> for?"),
+        record("11", answer="AB"),
     ]
     write(folder, records)
     loaded = Seed(SeedConfig()).load(folder)
@@ -108,7 +113,14 @@ def test_each_question_that_cannot_be_asked_is_named(folder: Path) -> None:
         "no dimension of photos has this number",
         "choice_b is missing",
         "dimension 10 is of video: only photos are asked",
+        "data_type is missing",
+        "2 photos where one is meant",
+        "photo: this is no file name: File name too long",
+        "the right answer is none of A to D",
+        "the question holds <image>",
     ]
+    beyond = [row.record for row in loaded.lost if row.field in Seed.beyond]
+    assert beyond == ["v1738 (record 7)"], "a damaged record makes the score one of a part, a video does not"
 
 
 @pytest.mark.parametrize(

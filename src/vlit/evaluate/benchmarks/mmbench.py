@@ -5,6 +5,7 @@ Source: Liu et al., MMBench: Is Your Multi-modal Model an All-around Player? (20
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -27,6 +28,8 @@ ROTATION = 1_000_000
 _LETTERS = "ABCD"
 #: How tables written by pandas spell an empty cell; an option of that name cannot be told from none.
 _ABSENT = ("", "nan", "NaN")
+#: A hint that LLaVA's script leaves out, in lower case.
+_NO_HINT = ("", "nan", "none")
 
 
 class MMBenchConfig(BenchmarkConfig):
@@ -64,7 +67,7 @@ class MMBench(Choice[MMBenchConfig]):
         records = reading.table(self.config.table, columns=("index", "question", "A", "B", "image"))
         rows = {}
         for record in reading.usable(records, "index", {"question": str, "A": str, "B": str, "image": str}):
-            if record.id.isascii() and record.id.isdigit():
+            if re.fullmatch(r"0|[1-9][0-9]{0,14}", record.id):
                 rows[int(record.id)] = record
             else:
                 reading.lose_record(record, "index", record.id, "the index is no whole number")
@@ -89,27 +92,31 @@ class MMBench(Choice[MMBenchConfig]):
         if (photo := _photo(reading, kept, rows, record)) is None:
             return
         options = _options(record)
-        if (right := record.get("answer")) is not None and right not in _LETTERS[: len(options)]:
+        if (right := record.get("answer")) is not None and right not in tuple(_LETTERS[: len(options)]):
             reading.lose_record(record, "answer", right, f"there are {len(options)} options")
             return
         if self.protocol == "vanilla":
             yield self._question(record, photo, options, right, 0, 1)
             return
         for k in range(len(options)):
-            own = rows.get(index + k * ROTATION)
-            if own is not None and len(_options(own)) == len(options):
-                yield self._question(own, photo, _options(own), own.get("answer"), k, len(options))
-            else:
-                turned = options[k:] + options[:k]
-                moved = right and _LETTERS[(_LETTERS.index(right) - k) % len(options)]
-                yield self._question(record, photo, turned, moved, k, len(options))
+            turned = options[k:] + options[:k]
+            moved = right and _LETTERS[(_LETTERS.index(right) - k) % len(options)]
+            own = rows.get(index + k * ROTATION, record) if k else record
+            if own is not record:
+                if _same_question(own, turned, moved):
+                    turned, moved = _options(own), own.get("answer")
+                else:
+                    why = "not its question with the options turned; a rotation is made"
+                    reading.lose(own.file, own.id, "answer", own.get("answer"), why, repaired=True)
+                    own = record
+            yield self._question(own, photo, turned, moved, k, len(options))
 
     def _question(
         self, record: Record, photo: Image, options: tuple[str, ...], right: str | None, k: int, rounds: int
     ) -> Question:
         index = int(record.id) % ROTATION
         hint, asked = record.get("hint", ""), record["question"]
-        told = f"{hint}\n{asked}" if hint not in _ABSENT else asked
+        told = f"{hint}\n{asked}" if hint.lower() not in _NO_HINT else asked
         suffix = LETTER if self.config.language == "en" else LETTER_CN
         groups = {key: record[key] for key in ("l2-category", "category") if record.get(key)}
         return Question(
@@ -172,6 +179,18 @@ def _options(record: Record) -> tuple[str, ...]:
             break
         found.append(record[letter])
     return tuple(found)
+
+
+def _same_question(row: Record, options: tuple[str, ...], right: str | None) -> bool:
+    """Whether a row has the same options in any order, and its answer is the same one of them."""
+    own, answer = _options(row), row.get("answer")
+    if sorted(own) != sorted(options) or (answer is None) != (right is None):
+        return False
+    if answer is None or right is None:
+        return True
+    return (
+        answer in tuple(_LETTERS[: len(own)]) and own[_LETTERS.index(answer)] == options[_LETTERS.index(right)]
+    )
 
 
 def _photo(reading: Reading, kept: Embedded, rows: Mapping[int, Record], record: Record) -> Image | None:

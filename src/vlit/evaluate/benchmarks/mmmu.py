@@ -9,6 +9,7 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ _DISCIPLINE = {subject: name for name, own in DISCIPLINES.items() for subject in
 _SUBJECTS = tuple(_DISCIPLINE)
 _PHRASE = "Answer the question using a single word or phrase."
 _MARK = re.compile(r"<image (\d)>")
-_CHOICE = "multiple-choice"
+_CHOICE, _OPEN = "multiple-choice", ("open", "short-answer")
+_SECRET = "?"  #: stands for an answer that is not public
 
 
 class MMMUConfig(BenchmarkConfig):
@@ -63,6 +65,8 @@ class MMMUConfig(BenchmarkConfig):
 
 class MMMU(Benchmark[MMMUConfig]):
     """MMMU, the validation split (900 questions), or another one of the same layout.
+
+    Where answers are not public ("?", the test split), nothing is scored and the server's file is written.
 
     Multiple choice is read by the official rule: a bracketed letter, else a letter between spaces, else, in
     more than five words, the content of an option; of several the last one. Quirks: "A" between spaces counts
@@ -98,11 +102,15 @@ class MMMU(Benchmark[MMMUConfig]):
             def show(record: Record, value: Any, number: int) -> Image:
                 return photos.find(str(value))
 
-        needs: Needs = {"question": str, "question_type": str, "options": (str, list), "answer": (str, list)}
+        needs: Needs = {"question": str, "question_type": str, "answer": (str, list)}
         found = [self._question(reading, record, show) for record in reading.usable(records, "id", needs)]
         asked = [question for question in found if question is not None]
         kinds = sum(bool(question.options) for question in asked)
         reading.remarks.append(f"{len(asked):,} questions: {kinds:,} of choice, {len(asked) - kinds:,} open")
+        if asked and not any(question.references for question in asked):
+            reading.remarks.append(
+                "the answers are not public: nothing is scored, the server's file is written"
+            )
         return reading.loaded(asked)
 
     def _parquet(self, reading: Reading, path: Path, base: Path) -> tuple[list[Record], Any]:
@@ -140,9 +148,18 @@ class MMMU(Benchmark[MMMUConfig]):
         if subject not in _DISCIPLINE:
             reading.lose_record(record, "id", record.id, "the id names none of the 30 subjects")
             return None
-        choice = record["question_type"] == _CHOICE
-        options, references = _listed(record["options"]), _listed(record["answer"])
-        if choice and not (len(options) >= 2 and references[0] in "ABCDEFGHI"[: len(options)]):
+        if (kind := record["question_type"]) not in (_CHOICE, *_OPEN):
+            reading.lose_record(
+                record, "question_type", kind, f"a question is {_CHOICE} or {' or '.join(_OPEN)}"
+            )
+            return None
+        choice = kind == _CHOICE
+        options = _listed(record.get("options", ())) if choice else ()
+        references = tuple(one for one in _listed(record["answer"]) if one.strip() and one != _SECRET)
+        if not references and record["answer"] != _SECRET:
+            reading.lose_record(record, "answer", record["answer"], "answer is missing")
+            return None
+        if choice and (len(options) < 2 or not set(references) <= set("ABCDEFGHI"[: len(options)])):
             reading.lose_record(record, "answer", record["answer"], f"there are {len(options)} options")
             return None
         photos: dict[int, Image] = {}
@@ -153,7 +170,7 @@ class MMMU(Benchmark[MMMUConfig]):
                 except ImageProblem as problem:
                     reading.lose_record(record, f"image_{number}", "", f"photo: {problem}")
                     return None
-        text = prompt(record["question"], options if choice else ())
+        text = prompt(record["question"], options)
         named = [int(number) for number in _MARK.findall(text)]
         if absent := [number for number in named if number not in photos]:
             reading.lose_record(record, f"image_{absent[0]}", "", "a photo that it names is not there")
@@ -163,7 +180,7 @@ class MMMU(Benchmark[MMMUConfig]):
             id=record.id,
             prompt="<image>\n" * len(first) + _MARK.sub("<image>", text),
             images=tuple(photos[number] for number in (*first, *named)),
-            options=options if choice else (),
+            options=options,
             references=references,
             groups={"discipline": _DISCIPLINE[subject], "subject": subject},
         )
@@ -182,6 +199,11 @@ class MMMU(Benchmark[MMMUConfig]):
         if question.options:
             return float(parsed.value in question.references)
         return float(matches(json.loads(parsed.value), question.references))
+
+    def scored(self, rows: Sequence[Answered]) -> list[Scored]:
+        """Each answer parsed and scored; no value where the right one is not public, as in the test split."""
+        found = super().scored(rows)
+        return [row if row.question.references else replace(row, value=None) for row in found]
 
     def aggregate(self, rows: Sequence[Scored]) -> list[Metric]:
         """Overall, the six disciplines, the 30 subjects; choice and open apart; choice by our strict rule."""
@@ -238,11 +260,6 @@ def official(text: str, options: Sequence[str]) -> Parsed:
     if len(said.split()) > 5 and contents:
         return Parsed(_last(contents), "content")
     return Parsed(None, "neither letter nor content")
-
-
-def _places(said: str, wanted: Mapping[str, str]) -> list[tuple[int, str]]:
-    """Where each wanted text stands last, with its letter; those that do not occur are left out."""
-    return [(said.rfind(text), letter) for letter, text in wanted.items() if text in said]
 
 
 def _last(found: Sequence[tuple[int, str]]) -> str:

@@ -5,7 +5,6 @@ Sources: Li et al. (2023), ``evaluate.py``; the short prompt is that of LLaVA-1.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +54,7 @@ class POPE(Benchmark[POPEConfig]):
     metric: ClassVar[tuple[str, str]] = ("F1", "")
     licence: ClassVar[str] = "MIT; photos of COCO"
     max_new_tokens: ClassVar[int] = 16
+    unread: ClassVar[str] = "yes by the official rule, wrong by the whole answer"
     sizes: ClassVar[Mapping[str, int]] = {"the set of a setting": 3_000, "LLaVA's random set": 2_910}
     Config = POPEConfig
 
@@ -118,28 +118,13 @@ class POPE(Benchmark[POPEConfig]):
 
 def _lines(reading: Reading, path: str) -> list[Record]:
     """Records of a file of lines that is called ``.json``, as the official ones are."""
-    found = []
-    for number, line in enumerate(reading.text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == 1:
-                todo = "take the official file: one object in each line"
-                raise reading.wrong(
-                    f"the first line is no JSON: {error.msg}", reading.path(path), todo
-                ) from error
-            reading.lose(Path(path).name, f"line {number}", "", line, f"the line is no JSON: {error.msg}")
-            continue
-        if isinstance(value, dict):
-            found.append(Record(Path(path).name, f"line {number}", value))
-        elif number == 1:
+    before = len(reading.lost)
+    records = list(reading.lines(path))
+    for row in reading.lost[before:]:
+        if row.record == "line 1":
             todo = "take the official file: one object in each line"
-            raise reading.wrong("the first line is no object", reading.path(path), todo)
-        else:
-            reading.lose(Path(path).name, f"line {number}", "", line, "the line is no object")
-    return found
+            raise reading.wrong(f"this is no file of POPE: {row.reason}", reading.path(path), todo)
+    return records
 
 
 Says = Callable[[Scored], str | None]

@@ -71,7 +71,7 @@ class ScienceQA(Choice[ScienceQAConfig]):
         photos = None
         questions = []
         for record in reading.usable(listed, None, _NEEDS):
-            if record.get("image") is not None and photos is None:
+            if record.get("image") and photos is None:
                 photos = reading.photos(self.config.images)
             if question := self._question(reading, photos, record, prompts):
                 questions.append(question)
@@ -120,7 +120,7 @@ class ScienceQA(Choice[ScienceQAConfig]):
         ):
             reading.lose_record(record, unknown, record[unknown], f"the {unknown} is none of the official ones")
             return None
-        shown = record.get("image") is not None
+        shown = bool(record.get("image"))  # some copies have "" for none
         if self.config.image_only and not shown:
             return None
         image = reading.photo(photos, f"{record.id}/{record['image']}", record) if photos and shown else None

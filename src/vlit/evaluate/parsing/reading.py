@@ -18,6 +18,7 @@ from typing import Any
 
 from vlit.data.errors import VlitError
 from vlit.data.images import ImageProblem, probe
+from vlit.data.sample import IMAGE_TOKEN
 from vlit.data.scene import Image
 from vlit.data.score import Quarantined, commonest, shown
 from vlit.evaluate.benchmark import Loaded
@@ -141,7 +142,7 @@ class Reading:
             VlitError: When it is no JSON, or laid out otherwise.
         """
         if Path(path).name.removesuffix(".gz").endswith(".jsonl"):
-            return list(self._lines(path))
+            return list(self.lines(path))
         value = self.json(path)
         if under is not None:
             if not isinstance(value, dict) or under not in value:
@@ -150,6 +151,19 @@ class Reading:
                 )
             value = value[under]
         return self.of(value, path)
+
+    def lines(self, path: str | Path) -> Iterator[Record]:
+        """The records of a file with one object in each line, whatever its suffix; broken lines are lost."""
+        name = Path(path).name
+        for number, line in enumerate(self.text(path).split("\n"), start=1):
+            if not line.strip():
+                continue
+            try:
+                value = value_of(line)
+            except ValueError as error:
+                self.lose(name, f"line {number}", "", line, f"the line is no JSON: {error}")
+                continue
+            yield from self._record(name, f"line {number}", value)
 
     def of(self, value: Any, path: str | Path) -> list[Record]:
         """The records of a JSON value that was read: of a list, or of an object by key."""
@@ -245,11 +259,15 @@ class Reading:
         self.lose(record.file, where or record.place, field, value, reason)
 
     def loaded(self, questions: Sequence[Question]) -> Loaded:
-        """What was read.
+        """What was read. A question whose words hold the mark of an image, which is taken for one, is lost.
 
         Raises:
             VlitError: When no question can be asked.
         """
+        file = next(iter(self.files), "")
+        for question in (odd := [q for q in questions if q.prompt.count(IMAGE_TOKEN) != len(q.images)]):
+            self.lose(file, question.id, "question", question.prompt, f"the question holds {IMAGE_TOKEN}")
+        questions = [question for question in questions if question not in odd]
         if not questions:
             why = commonest(self.lost) or "the file is empty"
             raise self.wrong(f"no question can be asked: {why}", ", ".join(self.files), "correct these")
@@ -271,18 +289,6 @@ class Reading:
         """A file's name, with its folder where another of this name was read."""
         taken = self.files.keys()
         return found.name if found.name not in taken else f"{found.parent.name}/{found.name}"
-
-    def _lines(self, path: str | Path) -> Iterator[Record]:
-        name = Path(path).name
-        for number, line in enumerate(self.text(path).split("\n"), start=1):
-            if not line.strip():
-                continue
-            try:
-                value = value_of(line)
-            except ValueError as error:
-                self.lose(name, f"line {number}", "", line, f"the line is no JSON: {error}")
-                continue
-            yield from self._record(name, f"line {number}", value)
 
     def _record(self, file: str, place: str, value: Any, id: str = "") -> Iterator[Record]:
         if isinstance(value, dict):
@@ -318,8 +324,12 @@ class Photos:
         parts = name.replace("\\", "/").split("/")
         if not name or "\0" in name or name.startswith("/") or ".." in parts:
             raise ImageProblem("this is no file name below the image folder")
-        if (straight := self.root / name).is_file():
-            return straight
+        straight = self.root / name
+        try:
+            if straight.is_file():
+                return straight
+        except OSError as error:  # such as a name that is too long
+            raise ImageProblem(f"this is no file name: {error.strerror}") from None
         # Folders in the name have to agree: "8/image.png" must never show the photo of "4/image.png".
         named = self._by_name.get(parts[-1]) or self._by_stem.get(parts[-1]) or []
         found = [

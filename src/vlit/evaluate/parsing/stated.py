@@ -262,7 +262,7 @@ def _letters_by_line(said: str) -> set[str]:
 
 
 def _is_listing(said: str, options: Sequence[str]) -> bool:
-    """Whether the answer is a list of points, as of the options: its first and last lines state nothing then."""
+    """Whether the answer is a list of points, as of the options: its ends state nothing then."""
     if len({letter.upper() for letter in _POINT.findall(said)}) > 1:
         return True
     bare = _bare(said).replace(")", ".")
