@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -249,9 +248,9 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
             samples = tuned_on(run.path) if data is None else samples_in(data, self.setting)
             hashes = {p.uri: p.hash for p in run.pictures if p.hash} if data is None else {}
             questions = self._loaded(name, benchmark).questions
-            found = contaminated(questions, samples, hashes=hashes, seed=self._seed)
             # What is held out is worded by the same templates as what is trained: there, photos alone can leak.
-            self._leaks[name] = by_photo(found) if isinstance(benchmark, HeldOut) else found
+            words = not isinstance(benchmark, HeldOut)
+            self._leaks[name] = contaminated(questions, samples, hashes=hashes, seed=self._seed, words=words)
         return self._leaks[name]
 
     def _journal(self, model: EvaluatedModel, run: RunFolder) -> Path:
@@ -263,12 +262,6 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
     def _judge_journal(self, run: RunFolder) -> Path:
         named = getattr(self.setting.teacher, "journal", None)
         return run.path / "journal" if named is None else Path(self.setting.resolve(named))
-
-
-def by_photo(found: Contamination) -> Contamination:
-    """The findings without those that are of the words of a question."""
-    kept = {name: tuple(one for one in of if one.kind != "question") for name, of in found.found.items()}
-    return replace(found, found={name: of for name, of in kept.items() if of})
 
 
 def _warnings(found: scores.Scores) -> Iterator[str]:
