@@ -10,10 +10,11 @@ Equal to ``pycocoevalcap`` 1.2 on its own tokens to 12 digits. Sources: Papineni
   part is not that of the whole; the length of a caption is its number of word pairs, not of words.
 
 The tokens are our own, close to those of the Penn Treebank tokeniser of COCO's script, which needs Java: lower
-case; "'s" and "n't" apart, "cannot" and "gonna" in two; hyphens, "1:20", "3 p.m.", "St." whole; brackets as
-"-lrb-" (which COCO's script means to leave out, and in lower case does not); dashes part words; marks of
-punctuation and emoji left out, but "?!" not. Of 7,116 captions of people and models, 7,112 have the same tokens. On the 1,000 captions of
-COCO's own example BLEU and ROUGE-L are the same as with its tokeniser, and CIDEr is 59.99 in place of 59.98.
+case; "'s" and "n't" apart, "cannot" and "gonna" in two; hyphens, "1:20", "3 p.m.", "St." whole, and words
+parted at dashes; brackets as "-lrb-" (which COCO's script means to leave out, and in lower case does not);
+marks of punctuation and emoji left out, but "?!" not. Of 7,116 captions of people and models, 7,112 have the
+same tokens. On the 1,000 captions of COCO's own example BLEU and ROUGE-L are the same as with its tokeniser,
+and CIDEr is 59.99 in place of 59.98.
 """
 
 from __future__ import annotations
