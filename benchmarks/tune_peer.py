@@ -1,6 +1,6 @@
 """Tuning by transformers' Trainer or TRL's SFTTrainer; runs in an environment of its own, without vlit.
 
-    <environment>/bin/python benchmarks/tune_peer.py FOLDER trainer|trl
+    <environment>/bin/python benchmarks/tune_peer.py FOLDER trainer|trl SAMPLES_AT_A_TIME
 
 The environment of TRL lies outside the repository, under $VLIT_PEERS (by default ~/.cache/vlit-peers):
 
@@ -30,9 +30,9 @@ import transformers
 from PIL import Image
 
 
-def main(folder: Path, who: str) -> None:
+def main(folder: Path, who: str, together: int) -> None:
     """Train, and tell what each step took."""
-    settings = json.loads((folder / "settings.json").read_text())
+    settings = {**json.loads((folder / "settings.json").read_text()), "device_batch": together}
     samples = json.loads((folder / "samples.json").read_text())
     torch.set_num_threads(settings["threads"])
     transformers.utils.logging.set_verbosity_error()
@@ -53,6 +53,7 @@ def main(folder: Path, who: str) -> None:
         "losses": [row["loss"] for row in trainer.state.log_history if "loss" in row],
         "ends": watch.ends,
         "waits": watch.waits,
+        "together": together,
         "cpu": watch.cpu,
         "peak_mb": status("VmHWM"),
         "own_mb": status("VmHWM") - before,
@@ -180,4 +181,4 @@ def status(key: str) -> float:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -6,9 +6,10 @@
 A LLaVA of 5 million random weights (12 x 12 features an image, vocabulary of 4,096), vision frozen,
 connector and language model tuned, AdamW, float32. All see the same samples in the same steps, and the
 losses of all steps are held to each other before anything is compared. Ours is ``vlit.tune.loop``:
-documents packed into rows, the head on label tokens alone. Theirs pad 8 samples to the longest, 4 times a
-step; ``tune_peer.py`` says how TRL's environment is made, and its row is left out where it is absent. The
-first two steps are not timed. On a machine that others use too, threads that wait for each other burn time:
+documents packed into rows, the head on label tokens alone. Theirs pad 16 samples to the longest, twice a step:
+as many as LLaVA's own script gives a device for this mixture; Trainer with 8, its default, has a row too.
+``tune_peer.py`` says how TRL's environment is made, and its row is left out where it is absent. The first two
+steps are not timed. On a machine that others use too, threads that wait for each other burn time:
 run it alone, or with one thread, and look at CPU seconds.
 
 Lengths are those of a mixture like LLaVA's of 665 thousand, at a quarter of the scale, so that a step of a
@@ -56,7 +57,7 @@ def main() -> None:
     if asked.ours:
         print(json.dumps(ours(asked.ours)))
         return
-    settings = {**vars(asked), "ours": None, "batch": 32, "device_batch": 8, "lr": 1e-3}
+    settings = {**vars(asked), "ours": None, "batch": 32, "lr": 1e-3}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "settings.json").write_text(json.dumps(settings))
@@ -70,10 +71,11 @@ def measured(folder: Path, rounds: int, threads: int) -> dict[str, list[dict[str
     """What each of them tells, round after round, so that all meet the machine in the same moods."""
     commands = {
         "vlit": [sys.executable, "-m", "benchmarks.tune_peers", "--ours", str(folder)],
-        "Trainer": [sys.executable, "benchmarks/tune_peer.py", str(folder), "trainer"],
+        "Trainer": [sys.executable, "benchmarks/tune_peer.py", str(folder), "trainer", "16"],
+        "Trainer, 8 at a time": [sys.executable, "benchmarks/tune_peer.py", str(folder), "trainer", "8"],
     }
     if PEER.exists():
-        commands["TRL"] = [str(PEER), "benchmarks/tune_peer.py", str(folder), "trl"]
+        commands["TRL"] = [str(PEER), "benchmarks/tune_peer.py", str(folder), "trl", "16"]
     else:
         print(f"TRL is left out: there is no {PEER}; see benchmarks/tune_peer.py", file=sys.stderr)
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
@@ -104,14 +106,15 @@ def report(runs: dict[str, list[dict[str, Any]]], samples: list[Any], settings: 
         cpu = [run["cpu"][-1] - run["cpu"][WARM - 1] for run in own]
         waited = [sum(run["waits"][WARM:]) / s for run, s in zip(own, seconds, strict=True)]
         rates[name], thrift[name] = labels / statistics.median(seconds), labels / statistics.median(cpu)
+        who, comma, how = name.partition(",")
         row = {
-            "tuned by": f"{name} {own[0]['version']}",
+            "tuned by": f"{who} {own[0]['version']}{comma}{how}",
             "label tokens/s": round(rates[name]),
             "tokens/s": round(tokens / statistics.median(seconds)),
             "vlit is faster": f"{rates['vlit'] / rates[name]:.2f}x",
             "label tokens/CPU s": round(thrift[name]),
             "by CPU s": f"{thrift['vlit'] / thrift[name]:.2f}x",
-            "padding": f"{padding(name, timed, settings['device_batch']):.0%}",
+            "padding": f"{padding(timed, own[0].get('together', 0)):.0%}",
             "waits for data": f"{statistics.median(waited):.1%}",
             "peak MB": round(max(run["peak_mb"] for run in own)),
             "of it training MB": round(max(run["own_mb"] for run in own)),
@@ -120,12 +123,12 @@ def report(runs: dict[str, list[dict[str, Any]]], samples: list[Any], settings: 
         print(json.dumps(row))
 
 
-def padding(name: str, samples: list[Any], device_batch: int) -> float:
-    """Share of the computed places that hold no token."""
-    if name == "vlit":
+def padding(samples: list[Any], together: int) -> float:
+    """Share of the computed places that hold no token, where so many samples are padded to the longest."""
+    if not together:
         return 0.0
     lengths = [len(row["ids"]) for row in samples]
-    groups = [lengths[i : i + device_batch] for i in range(0, len(lengths), device_batch)]
+    groups = [lengths[i : i + together] for i in range(0, len(lengths), together)]
     return 1 - sum(lengths) / sum(len(group) * max(group) for group in groups)
 
 
