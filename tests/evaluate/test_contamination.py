@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image as Photo
 
 from vlit.assess.pictures.look import look
+from vlit.data.errors import VlitError
 from vlit.data.images import probe
 from vlit.data.sample import Sample, Turn
 from vlit.data.scene import Image
-from vlit.evaluate.contamination import contaminated, hash_of, nearest, runs
+from vlit.evaluate.contamination import contaminated, hash_of, nearest, read_contamination, runs
 from vlit.evaluate.question import Answered, Question
 
 LONG = "Which of the two boats in the harbour has the taller mast?"
@@ -137,6 +138,20 @@ def test_clean_rows_are_those_without_findings_and_the_record_is_json(demo: Path
     assert [row.question.id for row in found.clean(rows)] == ["b"]
     assert msgspec.json.decode(msgspec.json.encode(found.record()))["found"]["a"][0]["sample"] == "s"
     assert found.told().startswith("1 of 2 questions are in the 1 training samples (0 by photo, ")
+
+
+def test_a_record_is_read_again(tmp_path: Path) -> None:
+    import msgspec
+
+    path = tmp_path / "contamination.json"
+    assert read_contamination(path) is None
+    found = contaminated([question("a", LONG), question("b", "What?")], [sample("s", LONG)])
+    path.write_bytes(msgspec.json.encode(found.record()))
+    assert read_contamination(path) == found
+    for text in ("[]", "{}", "nothing", '{"found": {"a": [{"kind": "photo"}]}, "counts": {}}'):
+        path.write_text(text)
+        with pytest.raises(VlitError, match="no record of contamination"):
+            read_contamination(path)
 
 
 def test_more_photos_than_may_be_opened_are_drawn_by_the_seed(demo: Path) -> None:

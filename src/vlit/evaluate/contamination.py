@@ -24,11 +24,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from vlit.data.errors import VlitError
 from vlit.data.images import ImageProblem, open_rgb
 from vlit.data.perceptual import HASH_BITS, perceptual_hash
 from vlit.data.sample import Sample, strip_image_tokens
@@ -41,6 +44,9 @@ Kind = Literal["photo", "near photo", "question"]
 Run = tuple[str, ...]
 U64 = npt.NDArray[np.uint64]
 R = TypeVar("R", Answered, Scored)
+
+#: Of the file beside the answers.
+NAME = "contamination.json"
 
 KINDS: tuple[Kind, ...] = ("photo", "near photo", "question")
 #: Training photos that are opened to be compared by look, drawn where there are more.
@@ -119,6 +125,24 @@ class Contamination:
             "unseen": self.unseen,
             "found": {id: [one._asdict() for one in of] for id, of in self.found.items()},
         }
+
+
+def read_contamination(path: Path) -> Contamination | None:
+    """What was found before, of the file that holds :meth:`Contamination.record`; ``None`` where there is none.
+
+    Raises:
+        VlitError: When the file holds something else.
+    """
+    if not path.is_file():
+        return None
+    try:
+        told = msgspec.json.decode(path.read_bytes())
+        found = {id: tuple(Finding(**one) for one in of) for id, of in told.pop("found").items()}
+        del told["counts"]
+        return Contamination(found=found, **told)
+    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
+        todo = "evaluate again, or remove the file"
+        raise VlitError(f"this is no record of contamination: {error}", where=str(path), todo=todo) from error
 
 
 def contaminated(
