@@ -182,3 +182,15 @@ def test_what_is_no_file_of_answers_is_refused(tmp_path: Path, content: bytes) -
         read_answers(path)
     with pytest.raises(VlitError, match="No such file"):
         read_answers(tmp_path / "none.jsonl")
+
+
+def test_files_that_were_put_together_are_refused(tmp_path: Path) -> None:
+    one, other = filled(tmp_path / "one.jsonl", 0, 1), filled(tmp_path / "other.jsonl", 2)
+    both = tmp_path / "both.jsonl"
+    both.write_bytes(one.read_bytes() + other.read_bytes())
+    with pytest.raises(VlitError, match="a second header"):
+        read_answers(both)
+    head, *rows = one.read_bytes().splitlines(keepends=True)
+    both.write_bytes(head.replace(b'"expected":6', b'"expected":1') + b"".join(rows))
+    with pytest.raises(VlitError, match="2 answers, and its header tells of 1 questions"):
+        read_answers(both)

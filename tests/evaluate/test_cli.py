@@ -178,6 +178,15 @@ def test_what_cannot_be_is_told_with_what_to_do(
     assert found.exit_code and told in f"{found.output} {found.exception}"
 
 
+def test_what_is_left_out_of_a_file_is_told_beside_its_score(model: Path, toy: Path, demo: Path) -> None:
+    evaluated(model, demo)
+    (path,) = toy.glob("runs/*/evaluation/*/*/answers.jsonl")
+    path.write_text(path.read_text() + path.read_text().splitlines()[1] + "\nno json\n")
+    found = said(call("score", path))
+    assert "1 ids stood twice among the answers; the first counts" in found
+    assert "1 lines of the file were no answers" in found
+
+
 def test_what_is_no_answers_file_is_told(toy: Path) -> None:
     found = call("score", "toy.json")
     assert found.exit_code and "does not begin with a header of answers" in str(found.exception)

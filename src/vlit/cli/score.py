@@ -30,12 +30,14 @@ _WIDTH = 80
 def command(answers: Path, other: Path | None, seed: int, card: bool) -> None:
     """Score answers again; with OTHER, compare it with them on the questions that both were asked.
 
-    Neither the model nor the files of the benchmark are needed.
+    Neither the model nor the files of the benchmark are needed; judged.jsonl and contamination.json are read
+    where they lie beside the answers. Nothing is written.
     """
+    from vlit.evaluate.contamination import NAME, read_contamination
     from vlit.evaluate.scores import compared, evaluated, scores_of
 
     first = evaluated(answers)
-    found = [scores_of(first, seed=seed)]
+    found = [scores_of(first, seed=seed, contamination=read_contamination(answers.with_name(NAME)))]
     if card:
         from vlit.evaluate.card import card as card_of
         from vlit.evaluate.card import markdown
@@ -46,7 +48,7 @@ def command(answers: Path, other: Path | None, seed: int, card: bool) -> None:
         print_scores(found)
         return
     second = evaluated(other)
-    found.append(scores_of(second, seed=seed))
+    found.append(scores_of(second, seed=seed, contamination=read_contamination(other.with_name(NAME))))
     print_scores(found)
     pair = compared(first, second, seed)
     console.print(f"\n[bold]{escape(short_path(other))}[/] against {escape(short_path(answers))}")
@@ -93,13 +95,13 @@ def one_line(scores: Scores) -> str:
 
 
 def told_of(scores: Scores) -> list[Number]:
-    """The numbers that a terminal shows: those over all questions, and of parts the one that papers quote.
+    """The numbers that a terminal shows: those over all questions, then of parts the one that papers quote.
 
     Where papers quote no number of parts, all of them.
     """
-    name = scores.headline[0]
-    parts = {one.name for one in scores.metrics if ": " in one.group}
-    return [one for one in scores.metrics if ": " not in one.group or name not in parts or one.name == name]
+    whole = [one for one in scores.metrics if ": " not in one.group]
+    parts = [one for one in scores.metrics if ": " in one.group]
+    return whole + ([one for one in parts if one.name == scores.headline[0]] or parts)
 
 
 def print_scores(found: Sequence[Scores]) -> None:
@@ -135,6 +137,8 @@ def print_scores(found: Sequence[Scores]) -> None:
             share = scores.failures / max(scores.answered, 1)
             rule = BENCHMARKS.load(scores.benchmark).unread
             console.print(f"  [dim]{scores.failures:,} answers not understood ({share:.1%}): {rule}[/]")
+        for told in scores.left_out():
+            console.print(f"  [yellow]{escape(told)}[/]")
         if scores.contaminated:
             console.print(f"  [yellow]{escape(_wrapped(scores.contamination))}[/]")
             if scores.clean is not None and scores.clean.value is not None:

@@ -78,7 +78,7 @@ def read_answers(path: Path) -> Answers:
     """Answers of a file. A last line without its end is none: the writer was killed in it.
 
     Raises:
-        VlitError: When there is no such file, or it does not begin with a header.
+        VlitError: When there is no such file, it does not begin with a header, or it is not of one evaluation.
     """
     try:
         data = path.read_bytes()
@@ -93,6 +93,8 @@ def read_answers(path: Path) -> Answers:
         try:
             row = _ROWS.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
+            if line.startswith(_HEAD):
+                raise _no_whole(path, "it has a second header: two files were put together") from None
             damaged += 1
             continue
         before = found.get(row.question.id)
@@ -100,7 +102,13 @@ def read_answers(path: Path) -> Answers:
             found[row.question.id] = row
         else:
             repeated.append(row.question.id)
+    if len(found) > header.expected:
+        raise _no_whole(path, f"{len(found):,} answers, and its header tells of {header.expected:,} questions")
     return Answers(header, tuple(found.values()), tuple(repeated), damaged)
+
+
+def _no_whole(path: Path, why: str) -> VlitError:
+    return VlitError(f"this is no file of one evaluation: {why}", where=str(path), todo="score each file alone")
 
 
 def read_header(path: Path) -> Header:
@@ -243,6 +251,7 @@ class _First(msgspec.Struct):
 
 
 _ROWS = msgspec.json.Decoder(Answered)
+_HEAD = b'{"header":'
 _encode = msgspec.json.Encoder().encode
 
 

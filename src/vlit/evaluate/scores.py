@@ -81,6 +81,15 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
         told = "".join(f", {n:,} {words}" for n, words in why if n)
         return f"PARTIAL: {self.answered:,} of {self.expected:,} questions{told}"
 
+    def left_out(self) -> list[str]:
+        """What of the file the numbers are without, in words."""
+        told = {
+            "ids stood twice among the answers; the first counts": self.repeated,
+            "answers were to ids that the benchmark has not; they are left out": self.unknown,
+            "lines of the file were no answers": self.damaged,
+        }
+        return [f"{number:,} {what}" for what, number in told.items() if number]
+
 
 @dataclass(frozen=True)
 class Evaluated:

@@ -267,13 +267,7 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
 def _warnings(found: scores.Scores) -> Iterator[str]:
     if found.partial:
         yield found.whole()
-    for number, what in (
-        (found.repeated, "ids stood twice among the answers; the first counts"),
-        (found.unknown, "answers were to ids that the benchmark has not; they are left out"),
-        (found.damaged, "lines of the file were no answers"),
-    ):
-        if number:
-            yield f"{number:,} {what}"
+    yield from found.left_out()
     if found.contaminated:
         yield found.contamination
 
