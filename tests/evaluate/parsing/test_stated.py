@@ -69,6 +69,10 @@ ANIMALS = ("cat", "dog", "a red bird", "none of these")
         ("A is right of B in the photo, so the answer is D.", "D"),
         ("The correct animal would be (B) dog, as it barks.", "B"),
         ("It barks (option B).", "B"),
+        ("Most likely B.", "B"),
+        ("Yes, B.", "B"),
+        ("The correct letter is B.", "B"),
+        ("\u2705 B", "B"),  # a tick
         ("Dog. It barks at the cat.", "B"),
     ],
 )
@@ -106,6 +110,10 @@ def test_what_is_plain_is_read(answer: str, letter: str) -> None:
         "I see it",
         "second option",
         "Cat. Dog.",
+        "A: cat B: dog",
+        "A \u274c B \u2705",
+        "Between A and B",
+        "A or B? B?",
         "Dog bites man. No cat.",
         "It is not (B) dog, I think.",
         "It may be (B) a cat.",

@@ -7,8 +7,10 @@ import unicodedata
 
 _THOUGHT = re.compile(r"<think(?:ing)?>")
 _THOUGHT_END = re.compile(r"</think(?:ing)?>")
-#: Characters that are not seen: zero-width ones, marks of direction, control characters but line end and tab.
-_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]")
+#: Characters that are not seen (zero-width, marks of direction, control but line end and tab), and emoji.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff\u2600-\u27bf\ufe0f\U0001f300-\U0001faff]"
+)
 #: Marks of chat templates, and HTML; "<B>" alone may be the letter of an option.
 _TAG = re.compile(r"<\|[^<>|\n]{1,40}\|>|</?(?:[a-z][a-z0-9_-]{0,20}|[A-Z][A-Za-z]{1,20})\s*/?>")
 _ANSWER_TAG = re.compile(r"<answer>", re.I)

@@ -37,7 +37,7 @@ _IS = rf"(?:is|are|was|(?:would|should|must|will|has\s+to|would\s+have\s+to)\s+b
 _CUE = re.compile(
     rf"(?:\b(?:answer|option|choice|guess|pick)\b(?:\s+(?:to|for)\s+[^.\n:]{{0,60}}?)?"
     rf"(?:\s+{_IS}\s*:?|[{_CLOSE}]*\s*(?:[:=]|->|→))"
-    r"|\bans\b\s*[.:=]+|\bcorrect\s*:|\bassistant\s*:"
+    r"|\bans\b\s*[.:=]+|\bcorrect(?:\s*:|\s+letter\s+is\b)|\bassistant\s*:"
     r"|\bI(?:['’](?:d|ll|m)|\s+would|\s+will|\s+am)?\s+(?:choose|select|pick|(?:go|going)\s+(?:with|for))\b"
     r"|(?:答案|选项)(?:应该|应)?(?:是|为|选|:)|(?:应该|应)?选择?(?!项))\s*",
     re.I,
@@ -51,6 +51,7 @@ _WEAK = re.compile(
 #: The same where a new thought begins: nothing before it takes it back.
 _LEAD = re.compile(
     r"(?:\b(?:so|therefore|thus|hence)\b[,:]?|\b(?:guess|choose|pick)[,:]|\bnot\s+\(?[A-Z]\)?,?\s+but\b"
+    r"|^(?:(?:most\s+)?likely|probably|definitely|clearly|yes|sure|ok|okay)\b[.,:!]*"
     r"|(?:^|[.,;!?…\n])\s*(?:(?:no(?=\s*[,.!]|\s+wait)|wait|actually|rather|sorry)\b[ \t,.:!]*)+)[ \t]*",
     re.I,
 )
@@ -265,7 +266,7 @@ def _is_listing(said: str, options: Sequence[str]) -> bool:
     """Whether the answer is a list of points, as of the options: its ends state nothing then."""
     if len({letter.upper() for letter in _POINT.findall(said)}) > 1:
         return True
-    bare = _bare(said).replace(")", ".")
+    bare = re.sub("[):]", ".", _bare(said))
     letters = {letter for letter in _MARKED.findall(said) if letter_of(letter, options).value}
     return sum(f"{own.lower()}. {_bare(options[ord(own) - ord('A')])}" in bare for own in letters) > 1
 
