@@ -100,6 +100,13 @@ def test_official_layout_gives_questions_with_peoples_answers(folder: Path) -> N
     assert plain.questions[0].prompt == "<image>\nIs it  a dog?"
 
 
+def test_photos_of_coco_2017_will_do(folder: Path) -> None:
+    for n in (42, 43):
+        (folder / "val2014" / f"COCO_val2014_{n:012d}.jpg").rename(folder / f"{n:012d}.jpg")
+    _, loaded = load(folder)
+    assert len(loaded.questions) == 3 and not loaded.lost
+
+
 def test_two_rules_stand_side_by_side(folder: Path) -> None:
     benchmark, loaded = load(folder)
     said = {"42000": "Yes.", "42001": "Two", "43000": "red"}

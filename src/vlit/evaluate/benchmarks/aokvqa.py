@@ -11,13 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vlit.data.images import ImageProblem
-from vlit.data.scene import Image
 from vlit.evaluate.benchmark import BenchmarkConfig, Loaded
 from vlit.evaluate.benchmarks.choice import LETTER, Choice, lettered
 from vlit.evaluate.benchmarks.vqa import ids_of
 from vlit.evaluate.metric import Metric, accuracy
 from vlit.evaluate.parsing import letters
+from vlit.evaluate.parsing.coco import coco_photo
 from vlit.evaluate.parsing.reading import Needs, Photos, Reading, Record
 from vlit.evaluate.parsing.vqa import evalai
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
@@ -86,7 +85,8 @@ class AOKVQA(Choice[AOKVQAConfig]):
         if not isinstance(people, list):
             reading.lose_record(record, "direct_answers", people, "direct_answers should be a list")
             return None
-        if (photo := _photo(reading, photos, record)) is None:
+        name = f"{str(record['image_id']).zfill(12)}.jpg"
+        if (photo := coco_photo(reading, photos, name, record)) is None:
             return None
         ask, references = f"{record['question']}\n{_PHRASE}", tuple(map(str, people))
         if self.protocol == "choice":
@@ -139,18 +139,3 @@ def _normalised(row: Scored) -> Scored:
         return row
     said = evalai(row.parsed.value)
     return replace(row, value=min(1.0, sum(said == evalai(a) for a in row.question.references) / 3))
-
-
-def _photo(reading: Reading, photos: Photos, record: Record) -> Image | None:
-    """The COCO photo by its number, under the names of 2017 or 2014."""
-    number = str(record["image_id"])
-    names = [
-        f"{number.zfill(12)}.jpg",
-        *(f"COCO_{part}2014_{number.zfill(12)}.jpg" for part in ("val", "train")),
-    ]
-    for name in names[1:]:
-        try:
-            return photos.find(name)
-        except ImageProblem:
-            continue
-    return reading.photo(photos, names[0], record, "image_id")

@@ -26,6 +26,7 @@ from vlit.data.scene import Image
 from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
 from vlit.evaluate.caption_scores import LONGEST, Caption, Cider, bleu, bleu_sums, rouge, tokens
 from vlit.evaluate.metric import F64, Metric, metric, ratio
+from vlit.evaluate.parsing.coco import coco_photo
 from vlit.evaluate.parsing.reading import Needs, Photos, Reading, Record
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
 
@@ -204,7 +205,7 @@ def _of(text: str | None) -> Caption:
 def _photo(reading: Reading, photos: Photos, record: Record) -> Image | None:
     """The photo by its file name, or where the file has none, by the id in twelve digits."""
     name = record.get("file_name") or record.id.zfill(12)
-    return reading.photo(photos, str(name), record, "file_name")
+    return coco_photo(reading, photos, str(name), record, "file_name")
 
 
 def _number(id: str) -> int | str:

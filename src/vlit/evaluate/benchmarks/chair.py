@@ -34,6 +34,7 @@ from vlit.data.seeds import draw
 from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
 from vlit.evaluate.benchmarks.captions import PROMPT as SHORT
 from vlit.evaluate.metric import F64, Metric, accuracy, metric, ratio
+from vlit.evaluate.parsing.coco import coco_photo
 from vlit.evaluate.parsing.reading import Needs, Reading, Record
 from vlit.evaluate.question import Parsed, Question, Scored
 from vlit.language.mentions import Lexicon, lexicon
@@ -85,7 +86,7 @@ class Chair(Benchmark[ChairConfig]):
         questions = []
         for record in self._drawn([one for one in records if one.id in there]):
             name = str(record.get("file_name") or record.id.zfill(12))
-            if (image := reading.photo(photos, name, record, "file_name")) is None:
+            if (image := coco_photo(reading, photos, name, record, "file_name")) is None:
                 continue
             told = {m.label for text in said.get(record.id, ()) for m in words.find(text)}
             questions.append(

@@ -33,15 +33,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 
-from vlit.data.images import ImageProblem
 from vlit.data.sample import IMAGE_TOKEN
-from vlit.data.scene import Image
 from vlit.data.seeds import rng
 from vlit.evaluate.benchmark import Loaded
 from vlit.evaluate.judge import Ask, JudgedBenchmark, JudgedConfig, JudgePrompt, Said
 from vlit.evaluate.metric import F64, Metric, by_group, metric, ratio
+from vlit.evaluate.parsing.coco import coco_photo
 from vlit.evaluate.parsing.judged import numbers, official_score_pair, score_pair
-from vlit.evaluate.parsing.reading import Needs, Photos, Reading, Record
+from vlit.evaluate.parsing.reading import Needs, Reading, Record
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
 
 #: Names of the two orders, by which answer is Assistant 1.
@@ -71,7 +70,6 @@ PROMPT = JudgePrompt(
 
 OFFICIAL = "official parser"
 _OBJECT = {"category", "bbox"}
-_VAL2014 = "COCO_val2014_"
 _SILENT = "(This assistant gave no answer.)"
 _BOXES = "\n\nObjects as [left, top, right, bottom], in shares of width and height:\n"
 
@@ -114,7 +112,7 @@ class _LlavaBench(JudgedBenchmark[LlavaBenchConfig]):
                 reading.lose_record(record, "image", name, "there is no text about this image for the judge")
             elif reference is None:
                 reading.lose_record(record, "question_id", record.id, "there is no reference answer")
-            elif (image := _photo(reading, photos, name, record)) is not None:
+            elif (image := coco_photo(reading, photos, name, record, "image")) is not None:
                 category = record["category"].removeprefix("llava_bench_")
                 questions.append(
                     Question(
@@ -297,12 +295,4 @@ def _means(parsed: Parsed) -> tuple[float, float]:
 
 def _bare(name: str) -> str:
     """An image's name as all three files can be joined by it."""
-    return Path(name).stem.removeprefix(_VAL2014)
-
-
-def _photo(reading: Reading, photos: Photos, name: str, record: Record) -> Image | None:
-    """The photo as the file calls it, or as COCO's folder of 2014 does, with ``COCO_val2014_`` before it."""
-    try:
-        return photos.find(_VAL2014 + Path(name).name.removeprefix(_VAL2014))
-    except ImageProblem:
-        return reading.photo(photos, name, record)
+    return Path(name).stem.removeprefix("COCO_val2014_")

@@ -17,6 +17,7 @@ from pydantic import Field
 from vlit.data.sample import IMAGE_TOKEN
 from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
 from vlit.evaluate.metric import Metric, accuracies, accuracy
+from vlit.evaluate.parsing.coco import coco_photo
 from vlit.evaluate.parsing.reading import Needs, Photos, Reading, Record, outline
 from vlit.evaluate.parsing.vqa import ALWAYS, VQA, Rule, evalai
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
@@ -275,7 +276,7 @@ def asked(
     if marked(reading, record):
         return None
     people = people_of(reading, answers) if answers else ([], [])
-    if people is None or (photo := reading.photo(photos, name, record)) is None:
+    if people is None or (photo := coco_photo(reading, photos, name, record)) is None:
         return None
     about = answers or record
     groups = {key: str(about[key]) for key in ("answer_type", "question_type") if about.get(key)}
