@@ -13,7 +13,7 @@ import pytest
 from tests.tune import tiny
 from tests.tune.photos import examples
 from vlit.data.errors import VlitError
-from vlit.tune.checkpoint import Checkpoints, _problem
+from vlit.tune.checkpoint import Checkpoints, refused
 from vlit.tune.config import StageConfig, TuneConfig
 from vlit.tune.loop import Outcome, train
 from vlit.tune.optimiser import adamw
@@ -168,7 +168,8 @@ def test_when_it_cannot_be_written_the_old_one_survives(most: int, tmp_path: Pat
 def test_a_full_disk_is_called_one() -> None:
     from safetensors import SafetensorError
 
-    told = _problem(SafetensorError("I/O error: No space left on device (os error 28)"), Path("there"))
+    told = refused(SafetensorError("I/O error: No space left on device (os error 28)"), Path("there"))
     assert told is not None and told.what == "the disk is full" and told.todo
-    assert _problem(OSError(28, "No space left on device"), Path("there")) is not None
-    assert _problem(KeyError("a mistake of ours"), Path("there")) is None
+    assert refused(Exception("No space left on device (os error 28)"), Path("there")) is not None  # tokenizers
+    assert refused(OSError(28, "No space left on device"), Path("there")) is not None
+    assert refused(KeyError("a mistake of ours"), Path("there")) is None

@@ -15,6 +15,7 @@ import PIL.Image
 import pytest
 
 from tests.tune import fresh, tiny
+from vlit.data.errors import VlitError
 from vlit.data.scene import Image
 from vlit.tune.config import TuneConfig
 from vlit.tune.models.architecture import Architecture
@@ -282,9 +283,13 @@ def test_a_disk_that_is_full_leaves_nothing_half_written(tmp_path: Path) -> None
     assert (tmp_path / "again" / "vlit.json").is_file()  # the older result survives
 
 
-def test_a_full_disk_is_told_as_such() -> None:
-    error = result._as_os_error(RuntimeError("I/O error: No space left on device (os error 28)"))
-    assert error.errno == 28
+def test_a_full_disk_is_told_as_such_whichever_library_meets_it(tmp_path: Path) -> None:
+    for error in (OSError(28, "x"), Exception("No space left on device (os error 28)")):
+        with pytest.raises(VlitError, match="the disk is full"), result._replacing(tmp_path / "result"):
+            raise error
+    with pytest.raises(KeyError), result._replacing(tmp_path / "result"):
+        raise KeyError("a mistake of ours")
+    assert not list(tmp_path.iterdir())
 
 
 def test_publishing_keeps_what_else_lies_there(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -116,7 +117,7 @@ class Checkpoints:
         try:
             act()
         except Exception as error:
-            problem = _problem(error, part)
+            problem = refused(error, part)
             if problem is None:
                 raise
         try:
@@ -168,10 +169,11 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _problem(error: Exception, path: Path) -> VlitError | None:
-    """What the system, or safetensors for it, says when it refuses to write; ``None`` for other errors."""
-    import re
+def refused(error: Exception, path: Path) -> VlitError | None:
+    """What the system says when it refuses to write; ``None`` for other errors.
 
+    Libraries in Rust (safetensors, tokenizers) pass it on as text, in exceptions of any type.
+    """
     if not isinstance(error, OSError):
         told = re.search(r"\(os error (\d+)\)", str(error))
         if told is None:

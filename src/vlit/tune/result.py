@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import json
 import os
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlit.data.store import atomic, unwritable
 from vlit.tune import merge
+from vlit.tune.checkpoint import refused
 from vlit.tune.config import StageConfig, TuneConfig
 from vlit.tune.models.architecture import Architecture
 from vlit.weights.device import quiet
@@ -335,23 +335,15 @@ def _replacing(folder: Path) -> Iterator[Path]:
             folder.rename(old)
         new.rename(folder)
         _sync_one(folder.parent)
-    except OSError as error:
-        raise unwritable(error, folder) from error
     except Exception as error:
-        if "os error" in str(error) and type(error).__module__.startswith("safetensors"):
-            raise unwritable(_as_os_error(error), folder) from error
-        raise
+        if (told := refused(error, folder)) is None:
+            raise
+        raise told from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
         if old.exists() and not folder.exists():
             old.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _as_os_error(error: Exception) -> OSError:
-    """What safetensors says when it cannot write, as the operating system said it."""
-    number = next((n for n in (errno.ENOSPC, errno.EDQUOT) if f"os error {n})" in str(error)), 0)
-    return OSError(number, str(error))
 
 
 def _sync(folder: Path) -> None:
