@@ -30,6 +30,7 @@ def found(folder: Path, there: str, asked: str) -> tuple[str | None, list[str]]:
         ("COCO_train2014_000000000042.jpg", "000000000042.jpg"),
         ("COCO_test2015_000000000042.jpg", "000000000042"),
         ("COCO_free_000000000042.jpg", "COCO_free_000000000042.jpg"),
+        ("000000000042.jpg", "COCO_free_000000000042.jpg"),
     ],
 )
 def test_a_number_is_one_photo_whatever_the_release(tmp_path: Path, there: str, asked: str) -> None:

@@ -8,7 +8,7 @@ from vlit.data.images import ImageProblem
 from vlit.data.scene import Image
 from vlit.evaluate.parsing.reading import Photos, Reading, Record
 
-_NAME = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?(\d{12})(?:\.jpg)?")
+_NAME = re.compile(r"(?:COCO_[a-z]+\d*_)?(\d{12})(?:\.jpg)?")
 _PARTS = ("", "COCO_val2014_", "COCO_train2014_", "COCO_test2014_", "COCO_test2015_")
 
 
