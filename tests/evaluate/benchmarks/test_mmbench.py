@@ -68,6 +68,13 @@ def test_vanilla_asks_as_llava_does(tmp_path: Path) -> None:
     assert chinese.prompt.endswith("\n请直接回答选项字母。")
 
 
+def test_quirk_options_end_at_the_first_empty_cell(tmp_path: Path) -> None:
+    write(tmp_path, [row(1, C="", D="black"), row(2, C="nan", D="black"), row(3, C="None", D="black")])
+    asked = MMBench(MMBenchConfig()).load(tmp_path).questions
+    assert [q.options for q in asked[:2]] == [("red", "blue")] * 2
+    assert asked[2].options == ("red", "blue", "None", "black")  # LLaVA's script ends at "None" as well
+
+
 def test_photos_are_written_beside_the_table_once(tmp_path: Path) -> None:
     write(tmp_path, [row(241), row(242, image="241"), row(243, image="no photo")])
     loaded = MMBench(MMBenchConfig()).load(tmp_path)

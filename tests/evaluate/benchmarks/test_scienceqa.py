@@ -108,6 +108,17 @@ def test_the_table_of_the_paper(folder: Path) -> None:
     assert found["accuracy, LLaVA's rule", ""] == (50.0, 4)
 
 
+def test_a_question_that_was_not_asked_stays_among_those_with_a_photo(folder: Path) -> None:
+    """LLaVA's script takes it for one without a photo, as it looks for that in the prompt that was sent."""
+    science = ScienceQA(ScienceQAConfig())
+    asked = {q.id: q for q in science.load(folder).questions}
+    rows = [Answered(question=asked["4"], text="A"), Answered(question=asked["7"], problem="photo lost")]
+    found = {(m.name, m.group): m for m in science.aggregate(science.scored(rows))}
+    for name in ("accuracy", "accuracy, LLaVA's rule", "accuracy, lone letter"):
+        own = found[name, "context IMG: IMG"]
+        assert (own.value, own.n, own.unasked) == (50.0, 2, 1), name
+
+
 def test_image_only_asks_those_with_a_photo(folder: Path) -> None:
     asked = ScienceQA(ScienceQAConfig(image_only=True)).load(folder).questions
     assert [q.id for q in asked] == ["7", "4"]

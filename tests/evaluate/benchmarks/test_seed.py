@@ -171,6 +171,18 @@ def test_rules_side_by_side_and_the_leaderboards_file(folder: Path) -> None:
     )
 
 
+def test_the_total_is_over_questions_and_no_mean_of_dimensions(folder: Path) -> None:
+    write(folder, [record("1"), record("2"), record("3"), record("4", question_type_id=1)])
+    seed = Seed(SeedConfig())
+    questions = seed.load(folder).questions
+    said = dict(zip("1234", "AAAB", strict=True))
+    rows = seed.scored([Answered(question=q, text=said[q.id]) for q in questions])
+    found = {(m.name, m.group): m.value for m in seed.aggregate(rows)}
+    assert found["accuracy", ""] == 75.0
+    assert found["accuracy", "dimension: Instances Counting"] == 100.0
+    assert found["accuracy", "dimension: Scene Understanding"] == 0.0
+
+
 def options_of(row: dict[str, str]) -> tuple[str, ...]:
     """Options of a stored row; one that was called "None" is an empty cell there."""
     last = max(letter for letter in "ABCD" if letter in row)

@@ -111,7 +111,7 @@ def test_options_that_are_letters_or_alike() -> None:
 @example("The answer is \u212a.", ["", ""])
 def test_every_rule_takes_every_text(answer: str, options: list[str]) -> None:
     known = string.ascii_uppercase[: len(options)]
-    for rule in (letters.decided, letters.exact, letters.first_character, letters.science_qa, letters.lone):
+    for rule in (letters.decided, letters.exact, letters.science_qa, letters.lone):
         parsed = rule(answer, options)
         assert parsed.value is None or parsed.value in known
         assert parsed.rule
@@ -134,12 +134,6 @@ def test_llava_takes_the_bare_letter_alone_for_seed() -> None:
     assert letters.exact("B", ANIMALS).value == "B"
     for other in ("B.", "b", "B. dog", "The answer is B", " B", ""):
         assert letters.exact(other, ANIMALS).failed
-
-
-def test_the_first_character_is_a_letter_of_whatever_word() -> None:
-    assert letters.first_character("A dog is there", ANIMALS).value == "A"
-    assert letters.first_character("The answer is B", ANIMALS) == letters.BEYOND
-    assert letters.first_character("(B)", ANIMALS).failed
 
 
 def test_llava_fails_for_science_qa_what_is_not_in_its_three_forms() -> None:
@@ -182,8 +176,7 @@ def test_adversarial_answers(case: dict[str, Any]) -> None:
     text, options = case["text"] * case.get("times", 1) + case.get("then", ""), case["options"]
     assert letters.decided(text, options).value == case["ours"], case["why"]
     assert letters.lone(text, options).value == case["vlmevalkit_2024"]
-    assert letters.first_character(text, options).value == case["lmms_eval_seed"]
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len({case["name"] for case in _golden()}) >= 40
+    assert len({case["name"] for case in _golden()}) >= 100

@@ -13,7 +13,7 @@ from dataclasses import replace
 from vlit.evaluate.parsing.stated import BEYOND, EMPTY, decided, letter_of
 from vlit.evaluate.question import Parsed, Scored
 
-__all__ = ["BEYOND", "EMPTY", "Rule", "decided", "exact", "first_character", "lone", "rescored", "science_qa"]
+__all__ = ["BEYOND", "EMPTY", "Rule", "decided", "exact", "lone", "rescored", "science_qa"]
 
 #: An answer and the contents of the options to the letter that is meant.
 Rule = Callable[[str, Sequence[str]], Parsed]
@@ -22,15 +22,6 @@ Rule = Callable[[str, Sequence[str]], Parsed]
 def exact(text: str, options: Sequence[str]) -> Parsed:
     """LLaVA's rule for SEED-Bench: the answer is the letter and nothing else; "A." is wrong."""
     return letter_of(text, options) if re.fullmatch("[A-Z]", text) else Parsed(None, "not a bare letter")
-
-
-def first_character(text: str, options: Sequence[str]) -> Parsed:
-    """The first character of the answer, whatever follows: "The answer is B" gives "T", which no option has.
-
-    The rule of lmms-eval for SEED-Bench. It reads "A dog" as option A.
-    """
-    said = text.strip()[:1]
-    return letter_of(said, options) if said.isascii() and said.isalpha() else Parsed(None, "no letter first")
 
 
 def science_qa(text: str, options: Sequence[str]) -> Parsed:
