@@ -56,6 +56,14 @@ def test_official_file_is_read_and_what_cannot_be_asked_is_told(folder: Path) ->
     assert "no capability seq" in loaded.lost[1].reason
 
 
+def test_the_official_grader_gets_an_answer_to_every_id(folder: Path) -> None:
+    own = bench()
+    rows = [Answered(question=own.load(folder).questions[1], text="Porto\n")]
+    assert json.loads(own.submission(rows)["mmvet_answers.json"]) == {
+        "v1_0": "", "v1_1": "Porto\n", "v1_2": "", "v1_3": "", "v1_4": "", "v2_0": "",
+    }  # fmt: skip
+
+
 def test_elements_of_the_truth_are_parted_by_their_marks() -> None:
     def of(text: str) -> str:
         return known(Question(id="1", prompt="", references=(text,)))

@@ -16,7 +16,8 @@ and so is a question that was not asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -80,6 +81,7 @@ class MMVet(JudgedBenchmark[MMVetConfig]):
     judge_prompt = PROMPT
     Config = MMVetConfig
     max_new_tokens: ClassVar[int] = 512
+    _ids: Sequence[str] = ()  #: that the official grader wants an answer to
 
     def load(self, base: Path) -> Loaded:
         """The questions by their ids, ``v1_0`` and so on."""
@@ -87,7 +89,9 @@ class MMVet(JudgedBenchmark[MMVetConfig]):
         photos = reading.photos(self.config.images)
         needs: Needs = {"imagename": str, "question": str, "answer": (str, int, float), "capability": list}
         questions = []
-        for record in reading.usable(reading.records(self.config.questions), None, needs):
+        records = reading.records(self.config.questions)
+        self._ids = [record.place for record in records]
+        for record in reading.usable(records, None, needs):
             able = {str(name) for name in record["capability"]}
             if strange := sorted(able - set(CAPABILITIES)):
                 why = f"MM-Vet v1 has no capability {', '.join(strange)}; its file is mm-vet.json"
@@ -152,6 +156,11 @@ class MMVet(JudgedBenchmark[MMVetConfig]):
             parts = [(*grades, 1.0) for _, grades in whole]
             found.append(metric("standard deviation over rounds", own, parts, _deviation, scale=0))
         return found
+
+    def submission(self, rows: Sequence[Answered]) -> Mapping[str, bytes]:
+        """The answers by id, as the official grader takes them: all ids of the file, ``""`` for none."""
+        said = dict.fromkeys(self._ids, "") | {row.question.id: row.text or "" for row in rows}
+        return {"mmvet_answers.json": json.dumps(said, ensure_ascii=False).encode()}
 
 
 def known(question: Question) -> str:
