@@ -35,7 +35,10 @@ class Choice(Benchmark[C]):
     group: ClassVar[tuple[str, Sequence[str]]] = ("", ())
 
     def parse(self, question: Question, text: str) -> Parsed:
-        """The letter that the answer states: :func:`vlit.evaluate.parsing.letters.decided`."""
+        """The letter that the answer states, or whose whole content it repeats; nothing is guessed.
+
+        See :func:`vlit.evaluate.parsing.stated.decided`.
+        """
         return letters.decided(text, question.options)
 
     def score(self, question: Question, parsed: Parsed) -> float:

@@ -123,7 +123,10 @@ class MME(Benchmark[MMEConfig]):
         return prompt_of(text.replace(_INSTRUCTION, "").rstrip(), SHORT)
 
     def parse(self, question: Question, text: str) -> Parsed:
-        """The official rule; its quirks are named at :func:`vlit.evaluate.parsing.yes_no.mme`."""
+        """The official rule: yes, else no, anywhere in the first four characters.
+
+        Its quirks are named at :func:`vlit.evaluate.parsing.yes_no.mme`.
+        """
         return mme(text)
 
     def score(self, question: Question, parsed: Parsed) -> float:
