@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -13,6 +14,7 @@ from tests.tune import tiny
 from vlit.cli import group
 from vlit.cli.evaluate import _settings
 from vlit.evaluate.answers import AnswersFile, Header, read_answers
+from vlit.evaluate.contamination import Contamination
 from vlit.evaluate.question import Answered, Question
 from vlit.evaluate.registry import BENCHMARKS
 
@@ -78,8 +80,27 @@ def test_a_model_is_evaluated_and_its_answers_are_scored_again_alone(
     scored = call("score", answers)
     assert scored.exit_code == 0 and "50.00" in said(scored)
     assert "2 answers not understood (33.3%): they count as wrong" in scored.output
+    beside = answers.with_name("contamination.json")
+    for questions, told in ((6, True), (5, False)):
+        beside.write_bytes(msgspec.json.encode(Contamination({"0": ()}, questions, 9).record()))
+        assert (f"1 of {questions} questions are in the 9" in said(call("score", answers))) is told
+    beside.unlink()
     card = call("score", answers, "--card")
     assert card.exit_code == 0 and "| Not understood | 2:" in card.output and "USER: <image x4>" in card.output
+
+
+def test_intervals_are_drawn_by_the_seed_of_the_answers(toy: Path) -> None:
+    settings = {"path": "toy.json"}
+    header = Header(benchmark="file_toy", protocol="word", settings=settings, expected=150, model="m", seed=17)
+    rows = [
+        Answered(question=Question(id=str(i), prompt="?", references=("a",)), text="ab"[i % 3 > 0])
+        for i in range(150)
+    ]
+    lines = [msgspec.json.encode(one) for one in ({"header": header}, *rows)]
+    (toy / "answers.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    told = call("score", "answers.jsonl").output
+    assert "33.33" in told and told == call("score", "answers.jsonl", "--seed", 17).output
+    assert told != call("score", "answers.jsonl", "--seed", 3).output
 
 
 def test_two_models_are_compared(model: Path, toy: Path, demo: Path) -> None:

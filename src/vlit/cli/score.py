@@ -15,7 +15,7 @@ from rich.text import Text
 from vlit.cli.common import console, short_path
 
 if TYPE_CHECKING:
-    from vlit.evaluate.scores import Number, Scores
+    from vlit.evaluate.scores import Evaluated, Number, Scores
     from vlit.evaluate.statistics import Paired
 
 #: Columns of a terminal that a table may take.
@@ -25,19 +25,19 @@ _WIDTH = 80
 @click.command(epilog="Example: vlit score runs/mine/evaluation/tuned/pope/answers.jsonl")
 @click.argument("answers", type=click.Path(path_type=Path), metavar="ANSWERS.JSONL")
 @click.argument("other", type=click.Path(path_type=Path), metavar="[OTHER.JSONL]", required=False)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the bootstrap; by default that of the answers.")
 @click.option("--card", is_flag=True, help="Print the protocol card instead of the table.")
-def command(answers: Path, other: Path | None, seed: int, card: bool) -> None:
+def command(answers: Path, other: Path | None, seed: int | None, card: bool) -> None:
     """Score answers again; with OTHER, compare it with them on the questions that both were asked.
 
     Neither the model nor the files of the benchmark are needed; judged.jsonl and contamination.json are read
     where they lie beside the answers. Nothing is written.
     """
-    from vlit.evaluate.contamination import NAME, read_contamination
-    from vlit.evaluate.scores import compared, evaluated, scores_of
+    from vlit.evaluate.scores import compared, evaluated
 
     first = evaluated(answers)
-    found = [scores_of(first, seed=seed, contamination=read_contamination(answers.with_name(NAME)))]
+    seed = first.answers.header.seed if seed is None else seed
+    found = [_scores(first, answers, seed)]
     if card:
         from vlit.evaluate.card import card as card_of
         from vlit.evaluate.card import markdown
@@ -48,11 +48,22 @@ def command(answers: Path, other: Path | None, seed: int, card: bool) -> None:
         print_scores(found)
         return
     second = evaluated(other)
-    found.append(scores_of(second, seed=seed, contamination=read_contamination(other.with_name(NAME))))
+    found.append(_scores(second, other, seed))
     print_scores(found)
     pair = compared(first, second, seed)
     console.print(f"\n[bold]{escape(short_path(other))}[/] against {escape(short_path(answers))}")
     print_paired(pair, [len(own.answers.rows) for own in (first, second)])
+
+
+def _scores(own: Evaluated, path: Path, seed: int) -> Scores:
+    """The numbers of answers, with what was found of their questions among the training samples."""
+    from vlit.evaluate.contamination import NAME, read_contamination
+    from vlit.evaluate.scores import scores_of
+
+    header, found = own.answers.header, read_contamination(path.with_name(NAME))
+    if found is not None and found.questions != header.expected - sum(header.lost.values()):
+        found = None  # it lies beside answers to other questions
+    return scores_of(own, seed=seed, contamination=found)
 
 
 def print_paired(pair: Paired, answered: Sequence[int]) -> None:
