@@ -143,7 +143,9 @@ def test_a_list_of_points_states_none_of_its_letters() -> None:
 
 
 def test_a_letter_that_was_asked_for_comes_before_an_option_of_that_name() -> None:
-    assert decided("The correct answer is (B). It is there.", ("B", "D", "A", "C")).value == "B"
+    options = ("B", "D", "A", "C")
+    for answer in ("B", "(B).", "The correct answer is (B). It is there.", "B\n\nQuestion: And then?\nA"):
+        assert decided(answer, options).value == "B", answer
 
 
 def test_a_refusal_that_is_an_option_is_no_denial() -> None:

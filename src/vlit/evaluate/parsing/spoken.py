@@ -28,12 +28,12 @@ def spoken(text: str) -> str:
     Reasoning in ``<think>`` is left out, also where it has no end; full-width letters become plain ones; a box
     and an ``<answer>`` become "answer: ...", as they say what the answer is.
     """
-    if _THOUGHT_END.search(text):
-        text = _THOUGHT_END.split(text)[-1]
-    text = _THOUGHT.split(text)[0]
+    if "think" in text:
+        text = _THOUGHT.split(_THOUGHT_END.split(text)[-1])[0]
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    text = _UNSEEN.sub("", text)
+    if not (text.isascii() and text.isprintable()):
+        text = _UNSEEN.sub("", text)
     if "<" in text:
         text = _TAG.sub(" ", _ANSWER_TAG.sub("\nanswer: ", text))
     if "\\" in text:

@@ -109,7 +109,7 @@ def decided(text: str, options: Sequence[str]) -> Parsed:
     where a model that has answered puts the next question to itself.
     """
     said = spoken(text)
-    if _LETTER.fullmatch(said) is None and (whole := _content(text, options)):
+    if said != text and not _LETTER.fullmatch(said) and (whole := _content(text, options)):
         return whole  # as it was written: contents may hold what :func:`spoken` takes away
     if not said:
         return Parsed(None, "the reasoning has no end") if thought_alone(text) else EMPTY
@@ -119,8 +119,9 @@ def decided(text: str, options: Sequence[str]) -> Parsed:
 
 
 def _decided(said: str, options: Sequence[str]) -> Parsed:
-    alone = _LETTER.fullmatch(said)  # options may be letters: the letter that was asked for comes first
-    if alone is None and (whole := _content(said, options, first=True)):
+    if _LETTER.fullmatch(said):  # options may be letters: the letter that was asked for comes first
+        return _stated(said, options, strict=True, contents=False) or UNDECIDED
+    if whole := _content(said, options, first=True):
         return whole
     if len(_letters_by_line(said)) > 1:
         return SEVERAL
