@@ -170,17 +170,22 @@ class JudgedBenchmark(Benchmark[J], Generic[J]):
             return Scored(row, Parsed(None, "the judge saw another answer"), None)
         found = {(said.ask, said.round): said for said in judgement.said}
         said = [found.get((a.name, a.round), Said(ask=a.name, round=a.round)) for a in wanted]
-        return self.verdict(row, [(one, self.understood(row.question, one)) for one in said])
+        read = [self.understood(row.question, a, one) for a, one in zip(wanted, said, strict=True)]
+        return self.verdict(row, list(zip(said, read, strict=True)))
+
+    def read(self, question: Question, one: Ask, text: str) -> Parsed:
+        """A reply to what was asked; another than ``parse`` where the reply may repeat numbers of it."""
+        return self.parse(question, text)
 
     def unasked(self, row: Answered) -> Scored:
         """A question that was not put to the model: without a value, as nothing could be judged."""
         return Scored(row, Parsed(None, f"not asked: {row.problem}"), None)
 
-    def understood(self, question: Question, said: Said) -> Parsed:
-        """A reply, parsed; the reason where there is none."""
+    def understood(self, question: Question, one: Ask, said: Said) -> Parsed:
+        """A reply, read; the reason where there is none."""
         if said.text is None:
             return Parsed(None, f"judge: {said.problem or 'it was not asked'}")
-        parsed = self.parse(question, said.text)
+        parsed = self.read(question, one, said.text)
         return Parsed(None, f"judge: {parsed.rule}") if parsed.failed else parsed
 
 
@@ -247,7 +252,7 @@ def hear(
     reply = yield from _one(request, keys)
     if isinstance(reply, str):
         return Said(ask=one.name, round=one.round, problem=reply)
-    parsed = benchmark.parse(question, reply.text)
+    parsed = benchmark.read(question, one, reply.text)
     if not parsed.failed:
         return Said(ask=one.name, round=one.round, text=reply.text)
     second = yield from _one(_sent_back(request, reply.text, benchmark.judge_prompt, parsed.rule), keys)
@@ -258,11 +263,15 @@ def hear(
 
 def counts(benchmark: AnyJudged, rows: Sequence[Answered], found: Mapping[str, Judgement]) -> Mapping[str, int]:
     """Replies: how many were wanted, how many were sent back, cannot be read, or are missing."""
-    questions = {row.question.id: row.question for row in rows}
-    said = [(questions[one.id], reply) for one in found.values() for reply in one.said]
-    missing = sum(reply.text is None for _, reply in said)
-    unread = sum(r.text is not None and benchmark.parse(question, r.text).failed for question, r in said)
-    sent_back = sum(reply.first is not None for _, reply in said)
+    judged = [(row, found[row.question.id].said) for row in rows if row.question.id in found]
+    said = [reply for _, replies in judged for reply in replies]
+    missing = sum(reply.text is None for reply in said)
+    sent_back = sum(reply.first is not None for reply in said)
+    unread = sum(
+        reply.text is not None and benchmark.read(row.question, one, reply.text).failed
+        for row, replies in judged
+        for one, reply in zip(benchmark.asks(row), replies, strict=True)
+    )
     return {"replies": len(said), "sent back": sent_back, "unreadable": unread, "missing": missing}
 
 

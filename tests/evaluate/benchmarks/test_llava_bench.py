@@ -163,6 +163,18 @@ def test_official_quirk_failures_are_averaged_as_minus_one_beside_our_number(fol
     )
 
 
+def test_numbers_that_the_judge_repeats_of_an_answer_are_no_scores(folder: Path, tmp_path: Path) -> None:
+    rows = answered(bench().load(folder).questions[:1], "The corners are (10, 4) and [0, 1].")
+
+    def says(body: dict[str, Any], *_: Any) -> str:
+        return "Assistant 2 names (10, 4).\nIt is right." if len(body["messages"]) == 2 else "[0, 1]\nWhy."
+
+    with ScriptedTeacher(says=says) as server:
+        found = judge(bench(), rows, config(server.url), tmp_path / "journal")
+    assert found.header.told == {"replies": 1, "sent back": 1, "unreadable": 1, "missing": 0}
+    assert bench().scored_by(rows, found)[0].value is None
+
+
 def test_official_parser_reads_the_first_reply_even_an_empty_one(folder: Path) -> None:
     rows = answered(bench().load(folder).questions[:1], "w")
     found = judged(rows, {"0": {REFERENCE_FIRST: "8 6"}})

@@ -144,6 +144,10 @@ class _LlavaBench(JudgedBenchmark[LlavaBenchConfig]):
         """A reply of the judge, as the scores of Assistant 1 and 2."""
         return score_pair(text, question.extra["question"], *question.references)
 
+    def read(self, question: Question, one: Ask, text: str) -> Parsed:
+        """The same; pairs of numbers of the whole message, the model's answer among it, are no scores."""
+        return score_pair(text, one.text)
+
     def score(self, question: Question, parsed: Parsed) -> float:
         """The model's score in tenths: 0.9 for 9 of 10."""
         return float(np.mean([own for _, own in pairs(parsed)])) / 10 if parsed.value else 0.0
