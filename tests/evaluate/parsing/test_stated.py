@@ -69,6 +69,7 @@ ANIMALS = ("cat", "dog", "a red bird", "none of these")
         ("A is right of B in the photo, so the answer is D.", "D"),
         ("The correct animal would be (B) dog, as it barks.", "B"),
         ("It barks (option B).", "B"),
+        ("### Answer\nB", "B"),
         ("Most likely B.", "B"),
         ("Yes, B.", "B"),
         ("The correct letter is B.", "B"),

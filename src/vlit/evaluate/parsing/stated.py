@@ -120,7 +120,7 @@ def decided(text: str, options: Sequence[str]) -> Parsed:
 
 def _decided(said: str, options: Sequence[str]) -> Parsed:
     if _LETTER.fullmatch(said):  # options may be letters: the letter that was asked for comes first
-        return _stated(said, options, strict=True, contents=False) or UNDECIDED
+        return _stated(" ".join(said.split()), options, strict=True, contents=False) or UNDECIDED
     if whole := _content(said, options, first=True):
         return whole
     if len(_letters_by_line(said)) > 1:
