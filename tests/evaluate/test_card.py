@@ -162,6 +162,14 @@ def test_two_models_are_compared_on_what_both_were_asked() -> None:
         compared(evaluated([]), second)
 
 
+def test_settings_that_change_what_is_asked_are_told_and_places_are_not() -> None:
+    settings = {"questions": "/data/toy.json", "images": "/data", "limit": 5, "option_loss": "sum"}
+    own = evaluated(["A"] * 8, msgspec.structs.replace(HEADER, settings=settings))
+    page = markdown(card(own, scores_of(own)))
+    assert "| Settings | option_loss: sum |" in page and "/data" not in page
+    assert "| Settings |" not in markdown(card(whole(), scores_of(whole())))
+
+
 PHOTO = Image(uri="a.jpg", width=1, height=1, sha256="a")
 
 

@@ -71,7 +71,7 @@ def test_known_hashes_are_taken_and_nothing_is_opened() -> None:
     assert known.found["a"][0].kind == "near photo"
     unknown = contaminated(asked, trained)
     assert (unknown.ids, unknown.unseen, unknown.looked) == ((), 2, 0)
-    assert "2 photos could not be compared" in unknown.told()
+    assert "2 photos are blank or cannot be opened" in unknown.told()
 
 
 def test_hashes_are_those_of_observed_photos(demo: Path) -> None:

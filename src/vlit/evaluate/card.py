@@ -10,7 +10,7 @@ import msgspec
 from vlit.data.sample import IMAGE_TOKEN
 from vlit.data.score import shown
 from vlit.evaluate.question import Scored
-from vlit.evaluate.scores import Evaluated, Number, Scores
+from vlit.evaluate.scores import Evaluated, Number, Scores, told_settings
 
 #: Answers that nothing could be made of, shown as examples.
 _FAILURES = 5
@@ -38,6 +38,7 @@ def card(own: Evaluated, scores: Scores) -> dict[str, Any]:
             "source": benchmark.source,
             "licence": benchmark.licence,
             "protocol": header.protocol,
+            "settings": told_settings(header.settings, header.files),
             "files": dict(header.files),
             "remarks": list(header.remarks),
         },
@@ -98,6 +99,7 @@ def markdown(card: dict[str, Any]) -> str:
         *_rows(
             {
                 "Protocol": about["protocol"],
+                "Settings": about["settings"],
                 "Source": about["source"],
                 "Licence of the questions": about["licence"],
                 "Files": ", ".join(f"`{name}` {digest}" for name, digest in about["files"].items()),
@@ -117,7 +119,7 @@ def markdown(card: dict[str, Any]) -> str:
                     for key in ("repeated ids", "unknown ids", "damaged lines")
                     if questions[key]
                 ),
-                "Not understood": f"{card['failures']['number']:,}: {card['failures']['meaning']}",
+                "Not understood": _failed(card["failures"]),
                 "Contamination": card["contamination"]["said"],
                 "Score without them": _value(clean) if clean else "",
                 "Seed": str(card["seed"]),
@@ -188,6 +190,11 @@ def _example(row: Scored) -> dict[str, Any]:
         "why": row.parsed.rule,
         "right": [shown(reference, 200) for reference in dict.fromkeys(question.references)][:5],
     }
+
+
+def _failed(failures: dict[str, Any]) -> str:
+    number = failures["number"]
+    return f"{number:,}: {failures['meaning']}" if number else "0"
 
 
 def _told(one: Number) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Contamination:
         kinds = KINDS if self.words else KINDS[:2]
         which = ", ".join(f"{counts[kind]:,} by {kind}" for kind in kinds)
         looked = f"{self.looked:,} of {self.trained:,} training photos by look"
-        unseen = f", {self.unseen:,} photos could not be compared" if self.unseen else ""
+        unseen = f", {self.unseen:,} photos are blank or cannot be opened" if self.unseen else ""
         words = f"{self.short:,} questions are too short for words" if self.words else "words are not compared"
         return (
             f"{len(self.found):,} of {self.questions:,} questions are in the {self.samples:,} training samples "

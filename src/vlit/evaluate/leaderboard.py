@@ -18,12 +18,10 @@ from vlit.data.errors import VlitError
 from vlit.evaluate import answers
 from vlit.evaluate.registry import BENCHMARKS
 from vlit.evaluate.rows import Table, published
-from vlit.evaluate.scores import NAME, Number, Scores, read_scores
+from vlit.evaluate.scores import NAME, Number, Scores, read_scores, told_settings
 
 #: Groups beside the headline in a table without published rows, such as the dimensions of SEED-Bench.
 _GROUPS = 16
-#: Settings that are told by the digests and the number of questions.
-_PLACES = ("images", "path", "run", "limit", "protocol")
 
 
 @dataclass(frozen=True)
@@ -253,17 +251,7 @@ def _own(run: Run) -> Key:
     files = ", ".join(sorted(run.files)[:3]) + (" ..." if len(run.files) > 3 else "")
     of = f"{scores.expected:,}" + (f" of {files}" if files else "")
     digests = tuple(sorted(run.files.values()))
-    return Key(scores.benchmark, scores.protocol, of, judge, digests, _settings(run))
-
-
-def _settings(run: Run) -> str:
-    """Settings of the benchmark that do more than say where its files are, in words."""
-    told = {
-        name: value
-        for name, value in sorted(run.settings.items())
-        if name not in _PLACES and not (isinstance(value, str) and Path(value).name in run.files)
-    }
-    return ", ".join(f"{name}: {value}" for name, value in told.items())
+    return Key(scores.benchmark, scores.protocol, of, judge, digests, told_settings(run.settings, run.files))
 
 
 def _shown(

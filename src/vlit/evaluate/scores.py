@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from vlit.evaluate.contamination import Contamination
 
 NAME = "scores.json"
+#: Settings that are told by the digests of files and the number of questions.
+_PLACES = ("images", "path", "run", "limit", "protocol")
 
 
 class Number(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +112,16 @@ def benchmark_of(header: Header) -> AnyBenchmark:
     kind: type[AnyBenchmark] = BENCHMARKS.load(header.benchmark)
     settings = {**header.settings, "protocol": header.protocol}
     return kind(checked(kind.Config, settings, f"header of the answers, {header.benchmark}"))
+
+
+def told_settings(settings: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """Settings that do more than say where the files are, in words; empty where there are none."""
+    told = {
+        name: value
+        for name, value in sorted(settings.items())
+        if name not in _PLACES and not (isinstance(value, str) and Path(value).name in files)
+    }
+    return ", ".join(f"{name}: {value}" for name, value in told.items())
 
 
 def scores_of(

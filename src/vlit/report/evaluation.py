@@ -158,7 +158,9 @@ def _card(card: Mapping[str, Any]) -> dict[str, str]:
     about, model, prompt = (_mapping(card.get(name)) for name in ("benchmark", "model", "prompt"))
     lines = {
         "Protocol": about.get("protocol"),
+        "Settings": about.get("settings"),
         "Source": about.get("source"),
+        "Licence of the questions": about.get("licence"),
         "Files": ", ".join(f"{name} {digest}" for name, digest in _mapping(about.get("files")).items()),
         "Model": model.get("name"),
         "Weights": model.get("weights"),
