@@ -122,6 +122,16 @@ def test_calls_that_fail_are_told_and_not_averaged(tmp_path: Path) -> None:
     assert bench.aggregate(scored)[0].n == 20 - len(missing)
 
 
+def test_a_number_that_was_cut_at_the_length_of_the_reply_is_no_score(tmp_path: Path) -> None:
+    bench = Small(JudgedConfig(judge_tokens=16))
+    long = "so " * 14 + "Score: 0. 5"  # the server ends it behind the sixteenth word, "0."
+    with ScriptedTeacher(says=lambda *_: long) as server:
+        judged = judge(bench, [row("a", "x")], config(server.url), tmp_path)
+    said = judged.judgements["a"].said[0]
+    assert (said.first, said.text) == ("so " * 14 + "Score: ",) * 2
+    assert bench.scored_by([row("a", "x")], judged)[0].value is None
+
+
 def test_what_is_not_asked_for_want_of_money_is_told(tmp_path: Path) -> None:
     bench = Small(JudgedConfig())
     with ScriptedTeacher(says=lambda *_: "1.0") as server:

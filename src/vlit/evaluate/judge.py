@@ -11,6 +11,7 @@ is counted, and no score is made of it. (Public harnesses put -1 into the mean, 
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ask: str  #: name of the :class:`Ask`
     round: int = 0
-    text: str | None = None  #: the reply that counts
+    text: str | None = None  #: the reply that counts; of one that was cut at its length, without its last word
     first: str | None = None  #: the one before, which was sent back
     problem: str = ""  #: why there is no reply
 
@@ -252,13 +253,14 @@ def hear(
     reply = yield from _one(request, keys)
     if isinstance(reply, str):
         return Said(ask=one.name, round=one.round, problem=reply)
-    parsed = benchmark.read(question, one, reply.text)
+    first = _whole(reply)
+    parsed = benchmark.read(question, one, first)
     if not parsed.failed:
-        return Said(ask=one.name, round=one.round, text=reply.text)
-    second = yield from _one(_sent_back(request, reply.text, benchmark.judge_prompt, parsed.rule), keys)
+        return Said(ask=one.name, round=one.round, text=first)
+    second = yield from _one(_sent_back(request, first, benchmark.judge_prompt, parsed.rule), keys)
     if isinstance(second, str):
-        return Said(ask=one.name, round=one.round, text=reply.text)
-    return Said(ask=one.name, round=one.round, text=second.text, first=reply.text)
+        return Said(ask=one.name, round=one.round, text=first)
+    return Said(ask=one.name, round=one.round, text=_whole(second), first=first)
 
 
 def counts(benchmark: AnyJudged, rows: Sequence[Answered], found: Mapping[str, Judgement]) -> Mapping[str, int]:
@@ -352,6 +354,11 @@ def _sent_back(request: Request, reply: str, prompt: JudgePrompt, flaw: str) -> 
     said = reply if reply.strip() else "(empty)"  # servers refuse an empty message
     messages = (*request.messages, Message.of("assistant", said), Message.of("user", again))
     return msgspec.structs.replace(request, messages=messages)
+
+
+def _whole(reply: Choice) -> str:
+    """A reply; of one that was cut at its length all but the last word: "Score: 0." might have become 0.5."""
+    return re.sub(r"\S+\Z", "", reply.text) if reply.finish == "length" else reply.text
 
 
 def _one(request: Request, keys: set[str] | None) -> Conversation[Choice | str]:
