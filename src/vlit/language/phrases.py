@@ -6,6 +6,7 @@ import re
 import string
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -102,15 +103,13 @@ def _begins(section: Section) -> Pieces[tuple[str, ...]]:
     """
     signs = sorted((*_sign(piece), piece) for piece in {p for rule in rules(section) for p in rule.has})
 
-    def standing(text: str) -> tuple[str, ...]:
-        words = plain_lower(text).translate(_BLANKS).split()
+    def beside(word: str) -> tuple[str, ...]:
         return tuple(
-            piece
-            for sign, is_whole, piece in signs
-            if any(word == sign or (not is_whole and word.startswith(sign)) for word in words)
+            p for sign, is_whole, p in signs if word == sign or (not is_whole and word.startswith(sign))
         )
 
-    return Pieces(standing)
+    by_word = Pieces(beside)
+    return Pieces(lambda piece: tuple(chain.from_iterable(by_word.of(plain_lower(piece).translate(_BLANKS)))))
 
 
 def _unquoted(text: str) -> str:
