@@ -18,7 +18,11 @@ CARD = {
     "benchmark": {"protocol": "letter", "source": "Li <2023>", "files": {"q.json": "ab12"}},
     "model": {"name": "m", "weights": "", "template": "vicuna", "decoding": {"method": "greedy"}},
     "prompt": {"example": "USER: <image x4> & so on", "parser": "A letter."},
-    "failures": {"number": 1, "examples": [{"id": "q9", "answer": "<script>alert(1)</script>"}]},
+    "failures": {
+        "number": 1,
+        "meaning": "counted as a yes",
+        "examples": [{"id": "q9", "answer": "<script>alert(1)</script>"}],
+    },
     "date": "2024-05-06",
 }
 
@@ -72,6 +76,7 @@ def test_scores_stand_by_benchmark_and_model_with_interval_and_failures(tmp_path
     assert len(found[0].wrong) == 6
     assert found[0].wrong[0].question == "Which?\nA. red\nB. blue" and found[0].wrong[0].read == "B"
     assert found[0].wrong[1].question == "A. x B. y" and found[0].wrong[1].right == "x / y"
+    assert found[0].card["Not understood"] == "1: counted as a yes"
     assert "Weights" not in found[0].card and found[0].card["Files"] == "q.json ab12"
 
 

@@ -168,10 +168,17 @@ def _card(card: Mapping[str, Any]) -> dict[str, str]:
         "Decoding": ", ".join(f"{key} {value}" for key, value in _mapping(model.get("decoding")).items()),
         "Judge": card.get("judge"),
         "Parser": prompt.get("parser"),
+        "Not understood": _failed(_mapping(card.get("failures"))),
         "Contamination": _mapping(card.get("contamination")).get("said"),
         "Date": card.get("date"),
     }
     return {name: str(value) for name, value in lines.items() if value}
+
+
+def _failed(failures: Mapping[str, Any]) -> str:
+    """What became of answers that were not understood; empty where there are none."""
+    number = failures.get("number")
+    return f"{number:,}: {failures.get('meaning', '')}" if isinstance(number, int) and number else ""
 
 
 def _wrong(one: Mapping[str, Any]) -> Wrong:
