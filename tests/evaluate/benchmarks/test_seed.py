@@ -14,6 +14,11 @@ from PIL import Image as PILImage
 from tests.conftest import shared_data
 from tests.evaluate.benchmarks import spreadsheets
 from vlit.data.errors import VlitError
+from vlit.evaluate.benchmarks.mmbench import MMBench
+from vlit.evaluate.benchmarks.mme import MME
+from vlit.evaluate.benchmarks.mmmu import MMMU
+from vlit.evaluate.benchmarks.pope import POPE
+from vlit.evaluate.benchmarks.scienceqa import ScienceQA
 from vlit.evaluate.benchmarks.seed import DIMENSIONS, Seed, SeedConfig
 from vlit.evaluate.parsing import letters
 from vlit.evaluate.question import Answered, Question
@@ -181,6 +186,11 @@ def test_the_total_is_over_questions_and_no_mean_of_dimensions(folder: Path) -> 
     assert found["accuracy", ""] == 75.0
     assert found["accuracy", "dimension: Instances Counting"] == 100.0
     assert found["accuracy", "dimension: Scene Understanding"] == 0.0
+
+
+def test_answers_may_be_as_long_as_in_llavas_runs() -> None:
+    """128 tokens by default: with 16, an answer that explains first is cut before it states anything."""
+    assert {kind.max_new_tokens for kind in (Seed, ScienceQA, MMBench, MMMU, MME, POPE)} == {128}
 
 
 def options_of(row: dict[str, str]) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class MMBench(Choice[MMBenchConfig]):
     source = "Liu et al., MMBench (2023); prompt of LLaVA-1.5 (2023); circular as in VLMEvalKit"
     protocols = ("vanilla", "circular")
     licence = "Apache-2.0"
-    max_new_tokens = 16
+    max_new_tokens = 128
     Config = MMBenchConfig
     rules: ClassVar[Mapping[str, letters.Rule]] = {"accuracy, lone letter": letters.lone}
 

@@ -60,7 +60,7 @@ class MME(Benchmark[MMEConfig]):
     protocols: ClassVar[tuple[str, ...]] = ("short", "plain")
     metric: ClassVar[tuple[str, str]] = ("perception", "")
     licence: ClassVar[str] = "research use"
-    max_new_tokens: ClassVar[int] = 16
+    max_new_tokens: ClassVar[int] = 128
     sizes: ClassVar[Mapping[str, int]] = {"the release": 2_374}
     Config = MMEConfig
 

@@ -86,7 +86,7 @@ class MMMU(Benchmark[MMMUConfig]):
     source = "Yue et al., MMMU (2023); eval_utils.py of its repository, without random guesses"
     protocols = ("letter",)
     licence = "Apache-2.0"
-    max_new_tokens = 64
+    max_new_tokens = 128
     Config = MMMUConfig
 
     def load(self, base: Path) -> Loaded:

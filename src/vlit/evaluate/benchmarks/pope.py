@@ -53,7 +53,7 @@ class POPE(Benchmark[POPEConfig]):
     protocols: ClassVar[tuple[str, ...]] = ("short", "plain")
     metric: ClassVar[tuple[str, str]] = ("F1", "")
     licence: ClassVar[str] = "MIT; photos of COCO"
-    max_new_tokens: ClassVar[int] = 16
+    max_new_tokens: ClassVar[int] = 128
     unread: ClassVar[str] = "yes by the official rule, wrong by the whole answer"
     sizes: ClassVar[Mapping[str, int]] = {"the set of a setting": 3_000, "LLaVA's random set": 2_910}
     Config = POPEConfig

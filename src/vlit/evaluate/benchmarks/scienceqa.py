@@ -50,7 +50,7 @@ class ScienceQA(Choice[ScienceQAConfig]):
     source = "Lu et al., Learn to Explain (2022); prompts and rule of LLaVA (2023)"
     protocols = ("letter", "qcm-lea")
     licence = "CC BY-NC-SA 4.0"
-    max_new_tokens = 64
+    max_new_tokens = 128
     Config = ScienceQAConfig
     rules: ClassVar[Mapping[str, letters.Rule]] = {
         "accuracy, LLaVA's rule": letters.science_qa,

@@ -88,7 +88,7 @@ class Seed(Choice[SeedConfig]):
     source = "Li et al., SEED-Bench (2023); eval.py of its repository; letters as in LLaVA-1.5 (2023)"
     protocols = ("letter", "ranking")
     licence = "CC BY-NC 4.0"
-    max_new_tokens = 16
+    max_new_tokens = 128
     Config = SeedConfig
     rules: ClassVar[Mapping[str, letters.Rule]] = {
         "accuracy, exact letter": letters.exact,
