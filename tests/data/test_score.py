@@ -1,6 +1,6 @@
 """Reasons of samples, as they are said of the whole set."""
 
-from vlit.data.score import Score, commonest_reason
+from vlit.data.score import Quarantined, Score, commonest, commonest_reason
 
 
 def reason_of(*reasons: str) -> str:
@@ -17,3 +17,13 @@ def test_photos_with_the_same_problem_are_counted_together() -> None:
     found = reason_of("/a b/1.jpg: the file is missing", "2.png: the file is missing", "there is no image")
     assert found == "no photo can be used: the file is missing"
     assert reason_of("/1.jpg: not an image: the file is empty").endswith(": not an image: the file is empty")
+
+
+def test_one_folder_that_is_wrong_is_one_reason():
+    rows = [
+        Quarantined(stage="load", file="f", record=str(n), field="image", value=f"{n}.jpg", reason=why)
+        for n, why in enumerate([f"the file is missing (looked for /a/{n}.jpg)" for n in range(3)] + ["empty"])
+    ]
+    assert (
+        commonest(rows) == "3 x the file is missing (looked for /a/0.jpg) (e.g. 0.jpg); 1 x empty (e.g. 3.jpg)"
+    )

@@ -237,6 +237,37 @@ def test_a_set_of_which_nothing_is_left_says_why(parts: Path, data: Path, demo: 
         execute(changed, RunFolder(data.parent / "run"), workers=1)
 
 
+def test_a_set_of_which_all_photos_are_missing_is_not_tuned_on_as_text(
+    parts: Path, data: Path, demo: Path
+) -> None:
+    records = json.loads(data.read_text())
+    talk = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello."}]
+    data.write_text(json.dumps([*records, {"id": "text", "conversations": talk}]))
+    stages = [{"name": "a", "batch": 4}]
+    elsewhere = {"path": str(data), "images": str(data.parent)}
+    said = "no photo of this set can be used, what is left is text alone: 13 x the file is missing"
+    with pytest.raises(VlitError, match=said) as error:
+        execute(
+            recipe(parts, data, demo, stages=stages, data=elsewhere, held_out={"share": 0}),
+            RunFolder(data.parent / "run"),
+            workers=1,
+        )
+    assert "--images" in str(error.value.todo)
+
+
+def test_a_set_may_be_named_by_its_folder(parts: Path, data: Path, demo: Path) -> None:
+    here = {"path": str(data.parent), "images": str(demo / "images")}
+    assert list(recipe(parts, data, demo, data=here).stages[0].outside()) == list(
+        recipe(parts, data, demo).stages[0].outside()
+    )
+
+
+def test_trackers_and_devices_that_are_not_there_are_told_first(parts: Path, data: Path, demo: Path) -> None:
+    for changes, said in (({"trackers": ["trackio"]}, "trackio"), ({"device": "cuda:99"}, "no device")):
+        with pytest.raises(VlitError, match=said):
+            recipe(parts, data, demo, **changes).stages[0].check()
+
+
 def test_masks_can_be_looked_at_before_anything_is_tuned(parts: Path, data: Path, demo: Path) -> None:
     made = data.parent / "recipe.yaml"
     made.write_text(recipe(parts, data, demo).text)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 from vlit.data.scene import Row
+
+#: In a reason: where a file was looked for.
+_PLACE = re.compile(r" \(looked for [^)]*\)")
 
 
 class Score(Row, frozen=True, kw_only=True):
@@ -54,14 +58,19 @@ class Quarantined(Row, frozen=True, kw_only=True):
 
 
 def commonest(rows: Iterable[Quarantined], limit: int = 3) -> str:
-    """The most frequent reasons, each with how often it occurs and an example, as one line."""
+    """The most frequent reasons, each with how often it occurs and an example, as one line.
+
+    Reasons that differ in the place alone that was looked at are one; that of the first is told.
+    """
     examples: dict[str, Quarantined] = {}
     counts: Counter[str] = Counter()
     for row in rows:
-        counts[row.reason] += 1
-        examples.setdefault(row.reason, row)
+        why = _PLACE.sub("", row.reason)
+        counts[why] += 1
+        examples.setdefault(why, row)
     top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
-    return "; ".join(f"{n:,} x {why} (e.g. {examples[why].value or examples[why].file})" for why, n in top)
+    first = ((n, examples[why]) for why, n in top)
+    return "; ".join(f"{n:,} x {row.reason} (e.g. {row.value or row.file})" for n, row in first)
 
 
 def commonest_reason(scores: Iterable[Score]) -> str:

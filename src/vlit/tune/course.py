@@ -63,6 +63,10 @@ def carry_out(
     for leg in legs:
         if not leg.done:
             make_room(leg, progress)
+    if config.sharding != "none" and config.processes == 1:
+        progress.warned(
+            f"tune.sharding: {config.sharding} spreads nothing over one process: set tune.processes"
+        )
     if left := sum(_steps_left(leg) for leg in legs):
         progress.total(left)
     for leg in legs:

@@ -62,17 +62,27 @@ def pieces(config: TuneConfig, setting: Setting, run: RunFolder) -> Iterator[Pie
             told.append(data)
 
 
+def set_file(data: DataConfig, setting: Setting) -> tuple[Path, str]:
+    """The file of a set, which may be named by its folder, and its layout.
+
+    Raises:
+        VlitError: When there is no such file, or its layout is not known.
+    """
+    from vlit.formats.recognise import recognise
+
+    assert data.path is not None
+    return recognise(Path(setting.resolve(data.path)))
+
+
 def read_set(data: DataConfig, setting: Setting, *, open_images: bool = True) -> Iterator[Sample | Quarantined]:
     """The records of a set in a file.
 
     Raises:
         VlitError: When there is no such file, or its layout is not known.
     """
-    from vlit.formats.recognise import recognise
     from vlit.formats.registry import FORMATS
 
-    assert data.path is not None
-    file, layout = recognise(Path(setting.resolve(data.path)))
+    file, layout = set_file(data, setting)
     root = str(file.parent) if data.images is None else setting.resolve(data.images)
     found: Iterator[Sample | Quarantined] = FORMATS.load(layout).read(file, root, open_images=open_images)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from vlit.tune.step import Done
 
 Tell = Callable[[Mapping[str, Any]], None]
-
-#: Packages of the trackers.
-_PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio"}
 
 
 class Lines:
@@ -111,9 +107,6 @@ class Journal:
             self.skipped.cut(last)
         self._team.wait()
         self._lost = {(row["id"], row["uri"]): row["reason"] for row in self.skipped.read()}
-        for name in config.trackers:
-            if importlib.util.find_spec(_PACKAGES[name]) is None:
-                raise VlitError(f"{name} is not installed", where="tune.trackers", todo=f"pip install {name}")
         if config.trackers:
             self._team.accelerator.init_trackers("vlit", {"stage": stage.name})
 

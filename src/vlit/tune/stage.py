@@ -23,11 +23,14 @@ from vlit.tune.encoding import (
     held_out_shares,
     pieces,
     selected_of,
+    set_file,
 )
 from vlit.tune.models.architecture import PARTS, Architecture
 from vlit.tune.models.registry import ARCHITECTURES, names_in
 from vlit.tune.source import Source
+from vlit.tune.team import refuse_missing
 from vlit.tune.trainable import linear_layers
+from vlit.weights.device import pick_device
 from vlit.weights.located import check_reachable, folder_lines
 
 
@@ -66,7 +69,7 @@ class TuneStage(stage.Stage[TuneConfig]):
         for own in self.config.stages:
             data = data_of(self.config, own)
             if data.path is not None:
-                yield content_line(Path(self.setting.resolve(data.path)))
+                yield content_line(set_file(data, self.setting)[0])
 
     def plugins(self) -> Iterable[str]:
         """Packages of architectures that are not ours."""
@@ -74,8 +77,10 @@ class TuneStage(stage.Stage[TuneConfig]):
         return ARCHITECTURES.packages([named] if named else [])
 
     def check(self) -> None:
-        """The model can be had, and what tunes it is installed."""
+        """The model and the device can be had, and what tunes it is installed."""
         _installed()
+        refuse_missing(self.config.trackers)
+        pick_device(self.config.device)
         for name in names_in(self.config.model, self.setting.base):
             if not Path(name).is_file():
                 check_reachable(name)
@@ -104,7 +109,10 @@ class TuneStage(stage.Stage[TuneConfig]):
         """Tune, stage after stage; a stage that is finished is not tuned again."""
         parts = run.table("examples").parts()
         for own in self.config.stages:
-            _refuse_empty(Source.read(parts, own.name, "train"), own, run)
+            source = Source.read(parts, own.name, "train")
+            _refuse_empty(source, own, run)
+            if (data := data_of(self.config, own)).path is not None:
+                _refuse_blind(source, set_file(data, self.setting)[0], own, run)
         from vlit.tune.course import carry_out
 
         carry_out(self.config, self.setting, run.path / "model", parts, self._tables(run), progress)
@@ -158,3 +166,16 @@ def _refuse_empty(source: Source, own: StageConfig, run: RunFolder) -> None:
         where=f"tune.stages, {own.name}",
         todo="raise tune.max_length, or give the stage other data",
     )
+
+
+def _refuse_blind(source: Source, file: Path, own: StageConfig, run: RunFolder) -> None:
+    """Refuse to tune on text alone what was a set with photos: their folder is another one, most often."""
+    if source.images:
+        return
+    lost = [row for row in run.quarantine if row.file == str(file) and row.field == "image"]
+    if lost := [row for row in lost if row.action == "dropped" and row.value != "None"]:
+        raise VlitError(
+            f"no photo of this set can be used, what is left is text alone: {commonest(lost)}",
+            where=f"tune.stages, {own.name}",
+            todo="name the folder of its photos, with --images or tune.data.images",
+        )

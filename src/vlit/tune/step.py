@@ -107,5 +107,6 @@ def no_number(what: str, samples: Sequence[str]) -> VlitError:
     return VlitError(
         what,
         where=f"samples {told}",
-        todo="lower lr, raise warmup, or look at these samples; the last checkpoint is kept",
+        todo="lower lr or raise warmup; before the first step, look at these samples and the model's weights. "
+        "Checkpoints stay",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ class Team:
         from accelerate import Accelerator
         from accelerate.state import AcceleratorState
 
+        refuse_missing(config.trackers)
         device = pick_device(config.device)
         _refuse_fewer_gpus(device, config)
         if device.index is not None and config.processes == 1:
@@ -132,6 +134,17 @@ class Team:
         for block in blocks:
             fully_shard(block, mesh=mesh)
         fully_shard(module, mesh=mesh)
+
+
+def refuse_missing(trackers: Iterable[str]) -> None:
+    """Refuse trackers that are not installed: accelerate would go on without them.
+
+    Raises:
+        VlitError: For the first.
+    """
+    for name in trackers:
+        if importlib.util.find_spec(name) is None:  # packages have the names of the trackers
+            raise VlitError(f"{name} is not installed", where="tune.trackers", todo=f"pip install {name}")
 
 
 def _refuse_fewer_gpus(device: torch.device, config: TuneConfig) -> None:
