@@ -139,6 +139,13 @@ def test_no_score_between_0_and_1_is_a_failure(text: str) -> None:
     assert unit_score(text).failed
 
 
+@pytest.mark.parametrize(
+    "text", ["0" * 100_000, "<think>" * 20_000, "7 " * 50_000, "7-" * 50_000, "(7," * 30_000]
+)
+def test_a_judge_that_goes_round_in_circles_is_a_failure_at_once(text: str) -> None:
+    assert unit_score(text).failed and score_pair(text).failed  # not in minutes: the suite would show it
+
+
 def test_thinking_that_never_ends_says_nothing() -> None:
     assert spoken("<think>a</think> b") == "b"
     assert spoken("<thinking>a b") == ""

@@ -35,7 +35,8 @@ _ALONE = re.compile(
     r"(?<![\w.,/-])(?:0(?:\.\d+)?|1(?:\.0+)?|\.\d+)(?![\w/%]|[.,]\d)"
     r"(?!\s+(?:out\s+)?of\s+(?!1(?:\.0+)?\b|one\b)\w)"
 )
-_RANGE = re.compile(r"(?<![\w.])\d*\.?\d+\s*(?:-|\u2013|to\b)\s*\d*\.?\d+")
+_SMALL = r"(?:\d{1,3}(?:\.\d{1,9})?|\.\d{1,9})"
+_RANGE = re.compile(rf"(?<![\w.]){_SMALL}\s*(?:-|\u2013|to\b)\s*{_SMALL}(?!\d)")
 _SCORE = re.compile(r"\b(?:score|correctness|grade)\s*(?:is|[:=])\s*", re.I)
 
 
@@ -97,7 +98,8 @@ def unit_score(text: str) -> Parsed:
 
 def spoken(text: str) -> str:
     """A reply without the thinking that some models write before it, and without marks of emphasis."""
-    text = _THOUGHT.sub("", text)
+    if "</think" in text.lower():
+        text = _THOUGHT.sub("", text)
     return "" if "<think" in text.lower() else _MARKS.sub("", text).strip()
 
 
