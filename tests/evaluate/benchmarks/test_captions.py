@@ -107,6 +107,15 @@ def test_official_quirk_rouge_takes_precision_and_recall_of_different_references
     assert whole > max(rouge(candidate, [long]), rouge(candidate, [short]))
 
 
+def test_official_quirk_of_cider_short_captions_and_single_images() -> None:
+    two = [[of("red dog")], [of("big cat")]]
+    # The same as its reference; yet without three and four words in a row half of the four parts are nothing.
+    assert Cider(two).score(of("red dog"), two[0]) == pytest.approx(5)
+    # A word of two, one pair of words less: 1 / sqrt(2) of the first part, times exp(-1 / 72).
+    assert Cider(two).score(of("red"), two[0]) == pytest.approx(10 / 4 * 0.5**0.5 * np.exp(-1 / 72))
+    assert Cider(two[:1]).score(of("red dog"), two[0]) == 0, "of one image every word is as common as can be"
+
+
 @given(WORDS, WORDS)
 def test_common_length_is_symmetric_and_bounded(first: list[str], second: list[str]) -> None:
     found = common_length(first, second)

@@ -75,6 +75,14 @@ def test_official_quirk_what_is_denied_counts_as_mentioned(folder: Path) -> None
     assert scored(folder, bench(), "There is no cat.", "A cat.")["CHAIRs"].value == 50
 
 
+def test_official_quirk_crowds_and_words_of_captions_are_there(folder: Path) -> None:
+    whole = json.loads((folder / "instances.json").read_text())
+    whole["annotations"].append({"id": 9, "image_id": 2, "category_id": 1, "iscrowd": 1})
+    (folder / "instances.json").write_text(json.dumps(whole))
+    found = scored(folder, bench(captions="captions.json"), "A dog.", "A dog, a cat and a bicycle.")
+    assert found["CHAIRi"].value == 0 and found["recall"].value == pytest.approx(100 * 4 / 5)
+
+
 def test_official_quirk_silence_hallucinates_nothing_but_is_counted(folder: Path) -> None:
     found = scored(folder, bench(), "", "A cat.")
     assert (found["CHAIRs"].value, found["CHAIRi"].value) == (0, 0)
