@@ -270,7 +270,11 @@ def read_scores(path: Path) -> Scores:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Scores)
     except (OSError, msgspec.DecodeError) as error:
-        raise VlitError(f"these are no scores: {error}", where=str(path), todo="score again") from error
+        raise VlitError(
+            f"these are no scores: {error}",
+            where=str(path),
+            todo="`vlit evaluate` the run again: answers are kept",
+        ) from error
 
 
 def _stored(scores: Scores) -> dict[str, object]:
