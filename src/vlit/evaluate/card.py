@@ -130,8 +130,8 @@ def markdown(card: dict[str, Any]) -> str:
         "",
         "## Scores",
         "",
-        "Intervals are 95 %: bootstrap over questions that stand or fall together; exact where nothing or all is "
-        "right; – where none can be told.",
+        "Intervals are 95 %: bootstrap over questions that stand or fall together; exact where nothing or all "
+        "is right; – where none can be told.",
         "",
         "| metric | of | score | 95 % | n | not understood | not asked |",
         "|---|---|---:|---:|---:|---:|---:|",
