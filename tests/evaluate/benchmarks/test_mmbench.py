@@ -76,16 +76,19 @@ def test_quirk_options_end_at_the_first_empty_cell(tmp_path: Path) -> None:
 
 
 def test_photos_are_written_beside_the_table_once(tmp_path: Path) -> None:
-    write(tmp_path, [row(241), row(242, image="241"), row(243, image="no photo")])
+    rows = [row(241), row(242, image="241"), row(243, image="no photo"), row(244, image="99")]
+    write(tmp_path, [*rows, row(245, image="data:image/jpeg;base64,\n" + photo()[:76] + "\n" + photo()[76:])])
     loaded = MMBench(MMBenchConfig()).load(tmp_path)
-    first, second = loaded.questions
+    first, second, broken = loaded.questions
+    assert broken.images[0].sha256 == first.images[0].sha256
     assert first.images == second.images  # a short number is the index of the row that holds the photo
     path = Path(first.images[0].uri)
     assert path == tmp_path / "mmbench_dev_en.images" / "241.jpeg" and first.images[0].width == 8
     changed = path.stat().st_mtime_ns
     assert MMBench(MMBenchConfig()).load(tmp_path).questions == loaded.questions
     assert path.stat().st_mtime_ns == changed
-    assert ["no base64" in lost.reason for lost in loaded.lost] == [True]
+    assert "no base64" in loaded.lost[0].reason
+    assert loaded.lost[1].reason == "photo: it is that of a row that is not there"
 
 
 def test_a_folder_that_cannot_be_written_stops(tmp_path: Path) -> None:

@@ -196,7 +196,10 @@ def _same_question(row: Record, options: tuple[str, ...], right: str | None) -> 
 def _photo(reading: Reading, kept: Embedded, rows: Mapping[int, Record], record: Record) -> Image | None:
     """The photo of a row; a short number in its place is the index of the row that holds it."""
     cell, index = record["image"], record.id
-    if cell.isdigit() and len(cell) < 16 and int(cell) in rows:
+    if cell.isascii() and cell.isdigit() and len(cell) < 16:
+        if int(cell) not in rows:
+            reading.lose_record(record, "image", cell, "photo: it is that of a row that is not there")
+            return None
         cell, index = rows[int(cell)]["image"], cell
     try:
         return kept.base64(index, cell)

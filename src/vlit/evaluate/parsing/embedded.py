@@ -40,7 +40,9 @@ class Embedded:
             VlitError: When the folder cannot be written.
         """
         try:
-            data = base64.b64decode(text.rpartition(",")[2], validate=True)
+            data = base64.b64decode(
+                "".join(text.rpartition(",")[2].split()), validate=True
+            )  # lines may be broken
         except (binascii.Error, ValueError) as error:
             raise ImageProblem(f"no base64: {error}") from error
         return self.file(name, data)
