@@ -160,6 +160,10 @@ def test_bad_lines_are_lost_and_a_wrong_folder_stops(folder: Path) -> None:
     assert loaded.lost[0].record.startswith("line 4")
     with pytest.raises(VlitError, match="no questions of any subtask"):
         load(folder, questions="release")
+    (folder / "results").mkdir()
+    (folder / "results" / "count.txt").write_text(f"1.jpg\tIs it? {ASK}\tYes\tYes\n" * 2)
+    with pytest.raises(VlitError, match="no line can be read: 2 x the line is not image, question, answer"):
+        load(folder, questions="results")
     with pytest.raises(VlitError, match="there is no folder"):
         load(folder, questions="absent")
 

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from vlit.data.score import commonest
 from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
 from vlit.evaluate.benchmarks.vqa import SHORT, marked, prompt_of, whole
 from vlit.evaluate.metric import F64, Metric, accuracy, by_group, metric, ratio
@@ -76,7 +77,11 @@ class MME(Benchmark[MMEConfig]):
         lines = {task: list(_records(reading, source, task)) for task in _ALL}
         if not any(lines.values()):
             todo = f"take a folder with {_ALL[0]}.txt and so on, or the release with a folder for each subtask"
-            raise reading.wrong("there are no questions of any subtask in this folder", source, todo)
+            why = commonest(reading.lost)  # e.g. files of results, which have a fourth column
+            what = (
+                f"no line can be read: {why}" if why else "there are no questions of any subtask in this folder"
+            )
+            raise reading.wrong(what, source, todo)
         whole(reading, sum(map(len, lines.values())), self.sizes)
         if absent := [task for task, own in lines.items() if not own]:
             reading.remarks.append(f"subtasks without a file: {', '.join(absent)}")
