@@ -200,6 +200,19 @@ def test_official_file_is_read_and_losses_are_told(folder: Path) -> None:
     ]
 
 
+def test_an_odd_caption_beside_others_takes_no_question_away(folder: Path) -> None:
+    whole = json.loads((folder / "c.json").read_text())
+    whole["images"] = whole["images"][:2]
+    whole["annotations"] += [{"id": 9, "image_id": 1, "caption": " "}, {"id": 0, "image_id": 1, "caption": "x"}]
+    (folder / "c.json").write_text(json.dumps(whole))
+    loaded = bench().load(folder)
+    assert [len(q.references) for q in loaded.questions] == [2, 1]
+    assert [(row.reason, row.action) for row in loaded.lost] == [
+        ("caption is missing; it is left out", "repaired"),
+        ("the id stands twice: first at record 1; it is left out", "repaired"),
+    ]
+
+
 @pytest.mark.parametrize(
     "split", [[2, 99], {"images": [{"cocoid": 2, "split": "test"}, {"cocoid": 1, "split": "val"}]}]
 )

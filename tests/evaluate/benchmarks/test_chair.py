@@ -52,7 +52,9 @@ def test_what_is_there_comes_of_boxes_and_captions(folder: Path) -> None:
         ("1", ("dining table", "dog")),
         ("2", ("bicycle", "cat")),  # "bike" is evidence
     ]
-    assert [row.reason for row in loaded.lost] == ["there is no such category"]
+    assert [(row.reason, row.action) for row in loaded.lost] == [
+        ("there is no such category; the box is left out", "repaired")  # no photo is lost: the score is whole
+    ]
     assert list(loaded.remarks) == ["1 photos without any box are not asked"]
     assert bench().load(folder).questions[1].references == ("cat",)
 

@@ -108,6 +108,17 @@ def test_official_names_find_the_photos_of_cocos_folder(folder: Path) -> None:
     assert loaded.questions[3].images[0].uri.endswith("COCO_val2014_000000000002.jpg")
 
 
+def test_a_question_without_a_usable_reference_is_lost_once(folder: Path) -> None:
+    lines(
+        folder / "a.jsonl",
+        [{"question_id": 0, "text": ""}, *({"question_id": i, "text": "r"} for i in (1, 2, 3))],
+    )
+    loaded = bench().load(folder)
+    assert [q.id for q in loaded.questions] == ["1", "2", "3"]
+    dropped = [row for row in loaded.lost if row.action == "dropped"]
+    assert len(loaded.questions) + len(dropped) == 6, "as many as the questions file has"
+
+
 @pytest.mark.parametrize("instances", [3, None, [None], "dog", [{"category": "dog"}], {"category": "dog"}])
 def test_objects_of_another_layout_are_no_context_and_no_crash(folder: Path, instances: Any) -> None:
     lines(folder / "c.jsonl", [{"image": "000000000002.jpg", "captions": ["A cat."], "instances": instances}])

@@ -166,6 +166,14 @@ def test_what_cannot_be_asked_is_lost_with_its_reason(
     assert 2 <= len(loaded.questions) <= 3
 
 
+def test_a_question_whose_answers_cannot_be_used_is_lost_once(folder: Path) -> None:
+    write(folder, QUESTIONS, [{**ANNOTATIONS[0], "answers": []}, *ANNOTATIONS[1:], ANNOTATIONS[1]])
+    _, loaded = load(folder)
+    dropped = [row for row in loaded.lost if row.action == "dropped"]
+    assert [row.reason for row in dropped] == ["its answers cannot be used"]
+    assert len(loaded.questions) + len(dropped) == len(QUESTIONS)
+
+
 def test_a_file_of_another_version_or_layout_stops(folder: Path) -> None:
     write(folder, version="1.0")
     with pytest.raises(VlitError, match=r"version 1\.0"):

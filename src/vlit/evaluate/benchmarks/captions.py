@@ -27,6 +27,7 @@ from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
 from vlit.evaluate.caption_scores import LONGEST, Caption, Cider, bleu, bleu_sums, rouge, tokens
 from vlit.evaluate.metric import F64, Metric, metric, ratio
 from vlit.evaluate.parsing.coco import coco_photo
+from vlit.evaluate.parsing.evidence import evidence
 from vlit.evaluate.parsing.reading import Needs, Photos, Reading, Record
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
 
@@ -162,7 +163,7 @@ class CocoCaptions(Benchmark[CocoCaptionsConfig]):
         needs: Needs = {"image_id": (int, str), "caption": str}
         found: dict[str, list[str]] = {}
         records = reading.of(annotations, self.config.annotations)
-        for record in reading.usable(records, "id", needs):
+        for record in evidence(reading, records, "id", needs):
             found.setdefault(str(record["image_id"]), []).append(record["caption"])
         return found
 

@@ -35,6 +35,7 @@ from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
 from vlit.evaluate.benchmarks.captions import PROMPT as SHORT
 from vlit.evaluate.metric import F64, Metric, accuracy, metric, ratio
 from vlit.evaluate.parsing.coco import coco_photo
+from vlit.evaluate.parsing.evidence import evidence
 from vlit.evaluate.parsing.reading import Needs, Reading, Record
 from vlit.evaluate.question import Parsed, Question, Scored
 from vlit.language.mentions import Lexicon, lexicon
@@ -136,17 +137,19 @@ class Chair(Benchmark[ChairConfig]):
     def _names(self, reading: Reading, categories: Any) -> dict[str, str]:
         needs: Needs = {"name": str}
         return {
-            r.id: r["name"] for r in reading.usable(reading.of(categories, self.config.instances), "id", needs)
+            r.id: r["name"]
+            for r in evidence(reading, reading.of(categories, self.config.instances), "id", needs)
         }
 
     def _there(self, reading: Reading, annotations: Any, names: dict[str, str]) -> dict[str, set[str]]:
         """Categories with a box, by photo."""
         found: dict[str, set[str]] = {}
         needs: Needs = {"image_id": (int, str), "category_id": (int, str)}
-        for record in reading.usable(reading.of(annotations, self.config.instances), "id", needs):
+        for record in evidence(reading, reading.of(annotations, self.config.instances), "id", needs):
             name = names.get(str(record["category_id"]))
             if name is None:
-                reading.lose_record(record, "category_id", record["category_id"], "there is no such category")
+                value, why = record["category_id"], "there is no such category; the box is left out"
+                reading.lose(record.file, record.id, "category_id", value, why, repaired=True)
             else:
                 found.setdefault(str(record["image_id"]), set()).add(name)
         return found
@@ -154,7 +157,7 @@ class Chair(Benchmark[ChairConfig]):
     def _captions(self, reading: Reading) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         records = reading.records(self.config.captions or "", "annotations")
-        for record in reading.usable(records, "id", {"image_id": (int, str), "caption": str}):
+        for record in evidence(reading, records, "id", {"image_id": (int, str), "caption": str}):
             found.setdefault(str(record["image_id"]), []).append(record["caption"])
         return found
 

@@ -39,6 +39,7 @@ from vlit.evaluate.benchmark import Loaded
 from vlit.evaluate.judge import Ask, JudgedBenchmark, JudgedConfig, JudgePrompt, Said
 from vlit.evaluate.metric import F64, Metric, by_group, metric, ratio
 from vlit.evaluate.parsing.coco import coco_photo
+from vlit.evaluate.parsing.evidence import evidence
 from vlit.evaluate.parsing.judged import numbers, official_score_pair, score_pair
 from vlit.evaluate.parsing.reading import Needs, Reading, Record
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
@@ -97,11 +98,11 @@ class _LlavaBench(JudgedBenchmark[LlavaBenchConfig]):
         """Questions with the context and the reference answer that the judge is shown."""
         own, reading = self.config, Reading(self.name, base)
         photos = reading.photos(own.images)
-        told_of = reading.usable(reading.records(own.context), "image", self.told)
+        told_of = evidence(reading, reading.records(own.context), "image", self.told)
         context = {_bare(record.id): self.context(record) for record in told_of}
         references = {
             r.id: r["text"]
-            for r in reading.usable(reading.records(own.references), "question_id", {"text": str})
+            for r in evidence(reading, reading.records(own.references), "question_id", {"text": str})
         }
         needs: Mapping[str, Any] = {"image": (str, int), "text": str, "category": str}
         questions = []

@@ -18,6 +18,7 @@ from vlit.data.sample import IMAGE_TOKEN
 from vlit.evaluate.benchmark import Benchmark, BenchmarkConfig, Loaded
 from vlit.evaluate.metric import Metric, accuracies, accuracy
 from vlit.evaluate.parsing.coco import coco_photo
+from vlit.evaluate.parsing.evidence import evidence
 from vlit.evaluate.parsing.reading import Needs, Photos, Reading, Record, outline
 from vlit.evaluate.parsing.vqa import ALWAYS, VQA, Rule, evalai
 from vlit.evaluate.question import Answered, Parsed, Question, Scored
@@ -254,7 +255,7 @@ def with_answers(
     if annotations is None:
         yield from ((record, None) for record in reading.usable(records, "question_id", needs))
         return
-    known = {a.id: a for a in reading.usable(annotations, "question_id", {"answers": list})}
+    known = {a.id: a for a in evidence(reading, annotations, "question_id", {"answers": list})}
     lost = {str(a.get("question_id", "")) for a in annotations} - known.keys()
     for record in reading.usable(records, "question_id", needs):
         if (own := known.pop(record.id, None)) is not None:
