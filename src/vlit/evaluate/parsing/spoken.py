@@ -21,6 +21,8 @@ _EMPHASIS = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
 #: Marks of lists, headings and quotes before a word, never before a number: "- 1" may be minus one.
 _MARK = re.compile(r"^[ \t]*(?:[•>#=–—-]+>?|[:.])[ \t]+(?=[(\[\"']?[A-Za-z])", re.M)
 
+_NEXT = re.compile(r"\n\s*(?:question|q|user|human)\s*:", re.I)
+
 
 def spoken(text: str) -> str:
     """The answer in plain words.
@@ -43,6 +45,12 @@ def spoken(text: str) -> str:
     if "*" in text or "`" in text or "_" in text:
         text = _EMPHASIS.sub("", text)
     return _MARK.sub("", text).strip()
+
+
+def first_turn(said: str) -> str:
+    """What stands before the next question, where a model that has answered asks itself one; else nothing."""
+    following = _NEXT.search(said)
+    return said[: following.start()].strip() if following else ""
 
 
 def thought_alone(text: str) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from vlit.evaluate.parsing.spoken import spoken, thought_alone
+from vlit.evaluate.parsing.spoken import first_turn, spoken, thought_alone
 from vlit.evaluate.question import Parsed
 
 EMPTY = Parsed(None, "empty")
@@ -88,8 +88,6 @@ _MARKED = re.compile(rf"(?:^|(?<=[\s{_OPEN}]))\(?([A-Z])[).:](?=\s|$)")
 _POINT = re.compile(r"(?:^|\n|[.;:]\s)\s*\(?([A-Za-z])[).:](?=\s|$)")
 _BRACKETED = re.compile(r"\((?:[Oo]ption\s+)?([A-Z])\)")
 _SENTENCE = re.compile(r"(?:[.!]\s|\n)\s*")
-#: Where a model goes on by itself with the next question.
-_NEXT = re.compile(r"\n\s*(?:question|q|user|human)\s*:", re.I)
 _ARTICLE, _CAPITAL = re.compile(r"\W*(?:[Tt]he|[Aa]n|a)\s+(?=\w\w)"), re.compile(r"\W*A\s+(?=\w\w)")
 _NUMBERS = {
     "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
@@ -113,7 +111,7 @@ def decided(text: str, options: Sequence[str]) -> Parsed:
         return whole  # as it was written: contents may hold what :func:`spoken` takes away
     if not said:
         return Parsed(None, "the reasoning has no end") if thought_alone(text) else EMPTY
-    if (turn := _NEXT.search(said)) and (first := _decided(said[: turn.start()], options)).value:
+    if (turn := first_turn(said)) and (first := _decided(turn, options)).value:
         return first
     return _decided(said, options)
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 
-from vlit.evaluate.parsing.spoken import spoken, thought_alone
+from vlit.evaluate.parsing.spoken import first_turn, spoken, thought_alone
 from vlit.evaluate.question import Parsed
 
 _WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
-_YES = frozenset({"yes", "yeah", "yep"})
-_NO = frozenset({"no", "nope", "not", "cannot"})
+_YES = frozenset({"yes", "yeah", "yep", "yup"})
+_NO = frozenset({"no", "nope", "nah", "not", "cannot"})
 #: Words that take neither side, though they hold a "not".
 _UNDECIDED = re.compile(
     r"\b(?:not (?:sure|certain|clear|possible to|enough|able to|applicable)|unsure|unclear|uncertain|unknown"
@@ -21,8 +21,9 @@ _UNDECIDED = re.compile(
 )
 #: A yes or no that is all of its clause, as where a mind is changed: "Yes. No, wait."
 _OUTRIGHT = re.compile(
-    r"(?:^|[.,;!?…\n]|\b(?:wait|actually|rather))\s*(yes|no)\s*(?=[.,;!?…\n]|$)", re.IGNORECASE
+    r"(?:^|[.,;!?…\n]|\b(?:wait|actually|rather|but))\s*(yes|no)\s*(?=[.,;!?…\n]|$)", re.IGNORECASE
 )
+_SURE = re.compile(r"\W*no (?:doubt|question)\b", re.IGNORECASE)
 _CLAUSE = re.compile(r"[.,;!?\n]|\b(?:and|or|so|but)\b", re.IGNORECASE)
 _TWICE = re.compile(
     r"(?:\bnot\b|n['’]t\b).*(?:\b(?:not|no|none|nothing|never)\b|n['’]t\b)", re.IGNORECASE | re.DOTALL
@@ -86,12 +87,19 @@ def whole_answer(text: str) -> Parsed:
     if nothing := _nothing(text):
         return Parsed(None, nothing)
     said = spoken(text)
+    if not _WORDS.search(said):
+        return Parsed(None, "the reasoning has no end" if thought_alone(text) else "holds no word")
+    if (turn := first_turn(said)) and (own := _whole(turn)).value:
+        return own
+    return _whole(said)
+
+
+def _whole(said: str) -> Parsed:
+    """The side of an answer in plain words."""
     if _BOTH.match(said):
         return Parsed(None, "says both yes and no")
     words = [word.lower() for word in _WORDS.findall(said)]
-    if not words:
-        return Parsed(None, "the reasoning has no end" if thought_alone(text) else "holds no word")
-    first = _side(words[0])
+    first = _side(words[0]) if words and not _SURE.match(said) else ""
     if first and words[0] not in ("not", "cannot"):
         changed = any(_side(one.lower()) != first for one in _OUTRIGHT.findall(said))
         return Parsed(None, "says both yes and no") if changed else Parsed(first, "the first word")
