@@ -264,14 +264,17 @@ class Reading:
         Raises:
             VlitError: When no question can be asked.
         """
-        file = next(iter(self.files), "")
-        for question in (odd := [q for q in questions if q.prompt.count(IMAGE_TOKEN) != len(q.images)]):
+        placed = []
+        for question in questions:
+            if question.prompt.count(IMAGE_TOKEN) == len(question.images):
+                placed.append(question)
+                continue
+            file = next(iter(self.files), "")
             self.lose(file, question.id, "question", question.prompt, f"the question holds {IMAGE_TOKEN}")
-        questions = [question for question in questions if question not in odd]
-        if not questions:
+        if not placed:
             why = commonest(self.lost) or "the file is empty"
             raise self.wrong(f"no question can be asked: {why}", ", ".join(self.files), "correct these")
-        return Loaded(list(questions), dict(self.files), list(self.lost), tuple(self.remarks))
+        return Loaded(placed, dict(self.files), list(self.lost), tuple(self.remarks))
 
     def photos(self, folder: str | Path) -> Photos:
         """The photos below a folder of the config."""
