@@ -52,7 +52,7 @@ class AOKVQA(Choice[AOKVQAConfig]):
     )
     protocols = ("choice", "direct")
     licence = "Apache-2.0"
-    max_new_tokens = 16
+    max_new_tokens = 128  # as in LLaVA's runs
     Config = AOKVQAConfig
     rules: ClassVar[Mapping[str, letters.Rule]] = {"accuracy, lone letter": letters.lone}
     _ids: Sequence[Any] = ()  #: that the server's file has to have

@@ -62,7 +62,7 @@ class GQA(Benchmark[GQAConfig]):
     source: ClassVar[str] = "Hudson, Manning (2019); eval.py"
     protocols: ClassVar[tuple[str, ...]] = ("short", "plain")
     licence: ClassVar[str] = "CC BY 4.0"
-    max_new_tokens: ClassVar[int] = 16
+    max_new_tokens: ClassVar[int] = 128  #: as in LLaVA's runs
     sizes: ClassVar[Mapping[str, int]] = {
         "train_balanced": 943_000,
         "val_balanced": 132_062,

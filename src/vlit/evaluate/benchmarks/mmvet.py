@@ -80,7 +80,6 @@ class MMVet(JudgedBenchmark[MMVetConfig]):
     licence = "Apache-2.0; photos from the web"
     judge_prompt = PROMPT
     Config = MMVetConfig
-    max_new_tokens: ClassVar[int] = 512
     _ids: Sequence[str] = ()  #: that the official grader wants an answer to
 
     def load(self, base: Path) -> Loaded:

@@ -60,7 +60,7 @@ class OpenAnswers(Benchmark[C]):
     """
 
     protocols: ClassVar[tuple[str, ...]] = ("short", "plain")
-    max_new_tokens: ClassVar[int] = 16
+    max_new_tokens: ClassVar[int] = 128  #: as in LLaVA's runs
     rules: ClassVar[tuple[Rule, ...]] = (VQA, ALWAYS)
     groups: ClassVar[tuple[str, ...]] = ("answer_type", "question_type")
     _key: ClassVar[str] = "question_id"  #: of a submission and of ``extra``
