@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -99,10 +100,23 @@ class Teacher:
             await asyncio.shield(flight)  # an equal request is on its way
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
         try:
-            return await self._obtain(request, choices, n)
-        finally:
-            del self._flights[key]
-            flight.set_result(None)
+            outcome = await self._obtain(request, choices, n)
+        except asyncio.CancelledError:
+            # What came may be paid and still on its way to the disk: until the journal has it, equal requests
+            # wait, or they would pay for it again and be told other replies than the journal keeps first.
+            asyncio.ensure_future(self._journal.sync()).add_done_callback(partial(self._land, key))
+            raise
+        except BaseException:
+            self._land(key)
+            raise
+        self._land(key)
+        return outcome
+
+    def _land(self, key: str, written: asyncio.Future[None] | None = None) -> None:
+        """Let go of those who wait for an equal request."""
+        if written and not written.cancelled():
+            written.exception()  # a disk that fails tells all who write
+        self._flights.pop(key).set_result(None)
 
     def _failure(self, key: str) -> Failure | None:
         """Why it is not asked again. A server that was not reached in an earlier session may be there now."""
