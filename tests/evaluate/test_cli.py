@@ -13,10 +13,12 @@ from click.testing import CliRunner, Result
 from tests.tune import tiny
 from vlit.cli import group
 from vlit.cli.evaluate import _settings
+from vlit.cli.score import one_line
 from vlit.evaluate.answers import AnswersFile, Header, read_answers
 from vlit.evaluate.contamination import Contamination
 from vlit.evaluate.question import Answered, Question
 from vlit.evaluate.registry import BENCHMARKS
+from vlit.evaluate.scores import Number, Scores
 
 pytest.importorskip("torch")
 
@@ -170,6 +172,19 @@ def test_a_terminal_shows_the_parts_that_papers_quote_and_says_that_there_are_mo
     assert "3 answers not understood (50.0%): yes by the official rule, wrong by the whole" in said
     card = " ".join(call("score", path, "--card").output.split())
     assert "nothing is guessed: yes by the official rule" in card and "recall | setting: popular" in card
+
+
+def test_where_the_whole_has_no_number_a_line_tells_that_of_the_parts_that_are_there() -> None:
+    number = Number(name="F1", group="", value=None, scale=100, n=2, failures=0, unasked=0, interval=None)
+    part = msgspec.structs.replace(number, group="1 of 3 settings", value=46.15)
+    random = msgspec.structs.replace(part, group="setting: random", value=50)
+    scores = Scores(
+        benchmark="pope", title="POPE", protocol="short", model="m", headline=("F1", ""),
+        metrics=(number, part, random), expected=2, answered=2, unasked=0, lost=0, failures=0,
+    )  # fmt: skip
+    assert one_line(scores) == "POPE: F1, 1 of 3 settings 46.1, all 2 questions"
+    alone = msgspec.structs.replace(scores, metrics=(number, random))
+    assert one_line(alone) == "POPE: no score, all 2 questions"
 
 
 def test_a_dry_run_says_what_would_be_asked(model: Path, toy: Path, demo: Path) -> None:

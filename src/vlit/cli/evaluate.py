@@ -33,7 +33,12 @@ from vlit.run.recipe_text import dump
     "--images", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of the photos."
 )
 @click.option("--protocol", help="How it is asked, where there are several; a wrong one names them all.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Ask N questions; the score is partial.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Ask N questions, in whole units (MME: photos); the score is partial.",
+)
 @click.option("--endpoint", metavar="URL", help="An OpenAI-compatible server that has MODEL.")
 @click.option("--key", metavar="VARIABLE", help="Environment variable with the key of the server.")
 @click.option("--again", is_flag=True, help="Ask again what could not be asked; answers are kept.")

@@ -96,13 +96,15 @@ def show_scores(paths: Sequence[Path]) -> None:
 
 def one_line(scores: Scores) -> str:
     """A score as one line of a summary: "Held-out samples: accuracy 8.1 (5.7 to 10.7), all 258 questions"."""
-    main = scores.main()
+    own = [one for one in scores.metrics if one.name == scores.headline[0] and one.value is not None]
+    main = next((one for one in own if ": " not in one.group), None)  # else of the parts that are there
     if main is None or main.value is None:
         return f"{scores.title}: no score, {scores.whole()}"
     between = "" if main.interval is None else f" ({main.interval[0]:.1f} to {main.interval[1]:.1f})"
     beside = next((m for m in scores.metrics if m.name == "majority answer" and not m.group), None)
     more = "" if beside is None or beside.value is None else f", majority answer {beside.value:.1f}"
-    return f"{scores.title}: {main.name} {main.value:.1f}{between}{more}, {scores.whole()}"
+    name = f"{main.name}, {main.group}" if main.group else main.name
+    return f"{scores.title}: {name} {main.value:.1f}{between}{more}, {scores.whole()}"
 
 
 def told_of(scores: Scores) -> list[Number]:
