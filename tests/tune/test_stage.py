@@ -124,6 +124,21 @@ def test_what_is_tuned_is_not_tuned_again_and_nothing_is_lost(parts: Path, data:
     assert (kept / "result/model.safetensors").exists() and "kept as instruct-" in heard.warnings[0]
 
 
+def test_more_or_fewer_answers_to_what_was_held_out_are_made_without_tuning_again(
+    parts: Path, data: Path, demo: Path
+) -> None:
+    run, found = RunFolder(data.parent / "run"), list[list[str]]()
+    for most in (2, 2, 3, 0, 1):
+        heard = Heard()
+        wanted = recipe(parts, data, demo, held_out={"share": 0.3, "answers": most})
+        execute(wanted, run, workers=1, progress=heard)
+        lines = (run.path / "model/stages/instruct/answers.jsonl").read_text().splitlines()
+        found.append([json.loads(line)["id"] for line in lines])
+        assert any("label tokens" in line for line in heard.lines) == (len(found) == 1)
+    assert [len(ids) for ids in found] == [2, 2, 3, 0, 1]
+    assert set(found[4]) < set(found[0]) < set(found[2])
+
+
 def test_after_an_interruption_the_steps_that_are_left_are_counted(parts: Path, data: Path, demo: Path) -> None:
     run, heard = RunFolder(data.parent / "run"), Heard()
     only = recipe(
@@ -237,22 +252,61 @@ def test_a_set_of_which_nothing_is_left_says_why(parts: Path, data: Path, demo: 
         execute(changed, RunFolder(data.parent / "run"), workers=1)
 
 
+@pytest.mark.parametrize("text", [True, False])
 def test_a_set_of_which_all_photos_are_missing_is_not_tuned_on_as_text(
-    parts: Path, data: Path, demo: Path
+    text: bool, parts: Path, data: Path, demo: Path
 ) -> None:
     records = json.loads(data.read_text())
     talk = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello."}]
-    data.write_text(json.dumps([*records, {"id": "text", "conversations": talk}]))
-    stages = [{"name": "a", "batch": 4}]
-    elsewhere = {"path": str(data), "images": str(data.parent)}
-    said = "no photo of this set can be used, what is left is text alone: 13 x the file is missing"
+    data.write_text(json.dumps([*records, *[{"id": "text", "conversations": talk}] * text]))
+    elsewhere = recipe(
+        parts, data, demo, stages=[{"name": "a"}], held_out={"share": 0},
+        data={"path": str(data), "images": str(data.parent)},
+    )  # fmt: skip
+    said = (
+        "no photo of this set can be used"
+        + ", what is left is text alone" * text
+        + ": 13 x the file is missing"
+    )
     with pytest.raises(VlitError, match=said) as error:
-        execute(
-            recipe(parts, data, demo, stages=stages, data=elsewhere, held_out={"share": 0}),
-            RunFolder(data.parent / "run"),
-            workers=1,
-        )
+        execute(elsewhere, RunFolder(data.parent / "run"), workers=1)
     assert "--images" in str(error.value.todo)
+
+
+def test_where_all_is_held_out_it_is_said(parts: Path, data: Path, demo: Path) -> None:
+    all_of_it = recipe(parts, data, demo, stages=[{"name": "a"}], held_out={"share": 0.999})
+    with pytest.raises(VlitError, match="all 12 examples are held out") as error:
+        execute(all_of_it, RunFolder(data.parent / "run"), workers=1)
+    assert error.value.todo == "lower tune.held_out.share"
+
+
+@pytest.mark.parametrize("what", ["recipe.yaml", "run"])
+def test_the_folder_of_photos_is_not_taken_where_it_would_be_passed_over(
+    what: str, parts: Path, data: Path, demo: Path
+) -> None:
+    place = data.parent / what
+    if what == "run":
+        place.mkdir()
+        (place / "run.json").write_text("{}")
+        (place / "recipe.yaml").write_text(recipe(parts, data, demo).text)
+    else:
+        place.write_text(recipe(parts, data, demo).text)
+    found = CliRunner().invoke(group, ["tune", str(place), "--images", str(demo / "images"), "--dry-run"])
+    assert found.exit_code == 2 and "--set tune.data.images" in found.output
+
+
+def test_the_name_of_a_set_is_made_one_of_a_folder(parts: Path, data: Path, demo: Path) -> None:
+    named = data.rename(data.with_name("my set (1).json"))
+    model = [f"tune.model.{key}={value}" for key, value in {
+        "architecture": "llava", "vision": parts / "clip", "llm": parts / "llama", "template": "vicuna",
+    }.items()]  # fmt: skip
+    given = [word for one in model for word in ("--set", one)]
+    found = CliRunner().invoke(
+        group,
+        ["tune", str(named), "--images", str(demo / "images"), "--dry-run", *given],
+        catch_exceptions=False,
+    )
+    assert "my-set-1--tuned, seed 0" in found.output
 
 
 def test_a_set_may_be_named_by_its_folder(parts: Path, data: Path, demo: Path) -> None:

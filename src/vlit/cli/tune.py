@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from vlit.cli.common import (
 from vlit.data.errors import VlitError
 from vlit.run.recipe import Recipe, load_recipe, parse_recipe
 from vlit.run.recipe_text import dump
+
+_RECIPES = (".yaml", ".yml")
 
 
 @click.command(epilog="Example: vlit tune runs/mine --inspect 5")
@@ -88,9 +91,13 @@ def _recipe(
     what: Path, images: Path | None, name: str | None, overrides: tuple[str, ...], runs: Path
 ) -> tuple[Recipe, Path]:
     """The recipe, and the folder of its run."""
+    if (is_run(what) or what.suffix in _RECIPES) and (images is not None or name is not None):
+        raise click.UsageError(
+            "--images and --name are for a SET; with a RECIPE, --set tune.data.images=... or --set name=..."
+        )
     if is_run(what):
         return stage_recipe("tune", what, overrides), what
-    if what.suffix in (".yaml", ".yml"):
+    if what.suffix in _RECIPES:
         recipe = load_recipe(what, overrides)
         if not any(stage.name == "tune" for stage in recipe.stages):
             raise VlitError("this recipe tunes nothing", where=str(what), todo="add `tune:` to it")
@@ -102,6 +109,7 @@ def _recipe(
     data: dict[str, Any] = {"path": str(what.resolve())}
     if images is not None:
         data["images"] = str(images.resolve())
-    values = {"name": name or f"{what.stem}-tuned", "tune": {"data": data}}
+    stem = re.sub(r"[^\w.-]+", "-", what.stem).lstrip("-.") or "set"  # it names a folder
+    values = {"name": name or f"{stem}-tuned", "tune": {"data": data}}
     recipe = parse_recipe(dump(values), base=Path.cwd(), where=str(what), overrides=overrides)
     return recipe, runs / recipe.name

@@ -72,6 +72,8 @@ class DataConfig(stage.Config):
     def _one_source(self) -> Self:
         if self.variant is not None and self.path is not None:
             raise ValueError("name a variant or a path, not both")
+        if self.images is not None and self.path is None:
+            raise ValueError("images are those of a set: name its path too; samples of a run know their photos")
         return self
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,6 +32,9 @@ from vlit.tune.team import refuse_missing
 from vlit.tune.trainable import linear_layers
 from vlit.weights.device import pick_device
 from vlit.weights.located import check_reachable, folder_lines
+
+#: Records of a set of text that may name photos which are not there.
+_STRAY = 0.01
 
 
 class TuneStage(stage.Stage[TuneConfig]):
@@ -109,10 +112,9 @@ class TuneStage(stage.Stage[TuneConfig]):
         """Tune, stage after stage; a stage that is finished is not tuned again."""
         parts = run.table("examples").parts()
         for own in self.config.stages:
-            source = Source.read(parts, own.name, "train")
-            _refuse_empty(source, own, run)
-            if (data := data_of(self.config, own)).path is not None:
-                _refuse_blind(source, set_file(data, self.setting)[0], own, run)
+            data = data_of(self.config, own)
+            file = None if data.path is None else set_file(data, self.setting)[0]
+            _refuse_unfit(parts, own, file, run)
         from vlit.tune.course import carry_out
 
         carry_out(self.config, self.setting, run.path / "model", parts, self._tables(run), progress)
@@ -157,25 +159,33 @@ def _check_parts(model: Architecture, own: StageConfig, config: TuneConfig) -> N
         )
 
 
-def _refuse_empty(source: Source, own: StageConfig, run: RunFolder) -> None:
-    if len(source):
-        return
-    lost = [row for row in run.quarantine if row.stage == "tune" and row.field == own.name]
-    raise VlitError(
-        f"no sample is left to train on: {commonest(lost)}" if lost else "there is no sample to train on",
-        where=f"tune.stages, {own.name}",
-        todo="raise tune.max_length, or give the stage other data",
-    )
+def _refuse_unfit(parts: Sequence[Path], own: StageConfig, file: Path | None, run: RunFolder) -> None:
+    """Refuse a stage that no sample is left for, and a set with photos of which only text is left.
 
-
-def _refuse_blind(source: Source, file: Path, own: StageConfig, run: RunFolder) -> None:
-    """Refuse to tune on text alone what was a set with photos: their folder is another one, most often."""
+    Args:
+        parts: Of the table of examples.
+        own: The stage.
+        file: Of its set, where it has one of its own.
+        run: Has the quarantine.
+    """
+    source = Source.read(parts, own.name, "train")
     if source.images:
         return
-    lost = [row for row in run.quarantine if row.file == str(file) and row.field == "image"]
-    if lost := [row for row in lost if row.action == "dropped" and row.value != "None"]:
-        raise VlitError(
-            f"no photo of this set can be used, what is left is text alone: {commonest(lost)}",
-            where=f"tune.stages, {own.name}",
-            todo="name the folder of its photos, with --images or tune.data.images",
-        )
+    rows = [row for row in run.quarantine if row.action == "dropped"]
+    # A record without an image has the value None there.
+    blind = [row for row in rows if row.file == str(file) and row.field == "image" and row.value != "None"]
+    if len(source) and len(blind) <= _STRAY * len(source):
+        return
+    held_out = Source.read(parts, own.name, "held_out")
+    lost = [row for row in rows if row.stage == "tune" and row.field == own.name]
+    if len(blind) > len(lost) and not held_out.images:
+        what = f"no photo of this set can be used{', what is left is text alone' if len(source) else ''}: "
+        what, todo = what + commonest(blind), "name the folder of its photos, with --images or tune.data.images"
+    elif len(held_out):
+        what, todo = f"all {len(held_out):,} examples are held out", "lower tune.held_out.share"
+    elif lost:
+        what = f"no sample is left to train on: {commonest(lost)}"
+        todo = "raise tune.max_length, or give the stage other data"
+    else:
+        what, todo = "there is no sample to train on", "give the stage other data"
+    raise VlitError(what, where=f"tune.stages, {own.name}", todo=todo)
