@@ -182,43 +182,40 @@ def test_days_are_those_of_the_replies_and_not_of_the_run(
         assert judge(bench, rows[:1], settings, tmp_path).header.dates == ("2023-11-14", "2023-11-14")
 
 
-CHILD = """
-import sys
-from pathlib import Path
-from tests.evaluate.test_judge import Small, row
-from tests.teacher.asking import config
-from vlit.evaluate.judge import JudgedConfig, judge, write_judged
-url, folder = sys.argv[1], Path(sys.argv[2])
-rows = [row(f"q{n}", f"answer {n}") for n in range(40)]
-judged = judge(Small(JudgedConfig(rounds=2)), rows, config(url, concurrency=4), folder / "journal")
-write_judged(folder / "judged.jsonl", judged)
-"""
+MANY = [row(f"q{n}", f"answer {n}") for n in range(40)]
+
+
+def many(url: str, folder: Path) -> None:
+    """Two replies to each of 40 answers, of which a tenth is sent back: 88 calls, four at once."""
+    judged = judge(Small(JudgedConfig(rounds=2)), MANY, config(url, concurrency=4), folder / "journal")
+    write_judged(folder / "judged.jsonl", judged)
 
 
 def test_a_judge_that_is_killed_goes_on_and_pays_again_for_what_was_under_way_alone(tmp_path: Path) -> None:
-    def start(folder: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", CHILD, server.url, str(tmp_path / folder)])
+    def start() -> subprocess.Popen[bytes]:
+        code = (
+            "import sys; from tests.evaluate.test_judge import Path, many; many(sys.argv[1], Path(sys.argv[2]))"
+        )
+        return subprocess.Popen([sys.executable, "-c", code, server.url, str(tmp_path / "killed")])
 
-    def asks(body: dict[str, Any], *_: Any) -> str:  # a tenth of the replies is sent back
+    def asks(body: dict[str, Any], *_: Any) -> str:
         return "well" if body["messages"][1]["content"].endswith("3") else f"Score: 0.{body['seed']}"
 
-    killed_ones = 0
-    with ScriptedTeacher(says=asks, latency=0.02) as server:
-        for kill in range(3):
-            child = start("killed")
-            while len(server.log) < 20 * (kill + 1) and child.poll() is None:
-                time.sleep(0.002)
-            child.send_signal(signal.SIGKILL)
-            killed_ones += child.wait() == -signal.SIGKILL  # a loaded machine may be late
-        assert killed_ones and start("killed").wait() == 0
+    with ScriptedTeacher(says=asks, latency=0.04) as server:
+        child = start()
+        while len(server.log) < 40 and child.poll() is None:
+            time.sleep(0.002)
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+        assert start().wait() == 0
         calls = len(server.log)
-        assert start("whole").wait() == 0
-        assert 88 == len(server.log) - calls <= calls <= len(server.log) - calls + 3 * 4
-    one, whole = (read_judged(tmp_path / name / "judged.jsonl") for name in ("killed", "whole"))
-    assert one.judgements == whole.judgements
-    assert one.header.told == whole.header.told == {
-        "replies": 80, "sent back": 8, "unreadable": 8, "missing": 0
-    }  # fmt: skip
+        many(server.url, tmp_path / "whole")
+        assert len(server.log) - calls == 88
+        assert 88 <= calls <= 88 + 4 + 4, "four calls, and four replies on their way to the disk"
+    killed, whole = (read_judged(tmp_path / name / "judged.jsonl") for name in ("killed", "whole"))
+    assert killed.judgements == whole.judgements
+    assert killed.header.told == whole.header.told
+    assert whole.header.told == {"replies": 80, "sent back": 8, "unreadable": 8, "missing": 0}
 
 
 @pytest.mark.parametrize("text", ["", "{}\n", '{"header": {}}\n', '{"benchmark": 1}\n'])
