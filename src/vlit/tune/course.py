@@ -26,7 +26,7 @@ from vlit.tune.metrics import curves
 from vlit.tune.plan import count_steps
 from vlit.tune.result import open_result, publish
 from vlit.tune.source import Source
-from vlit.tune.trial import tried, write_trials
+from vlit.tune.trial import drawn, read_trials, tried, write_trials
 
 #: Samples of which the report shows the mask.
 _SHOWN = 4
@@ -76,8 +76,7 @@ def carry_out(
             mark(leg.job.folder, leg.key)
             _write_masks(leg, config, setting)
             launch(_with_curves(leg.job, legs), _Teller(leg.own.name, progress))
-        if not (leg.job.folder / _ANSWERS).exists():
-            _try_out(leg, config, setting, parts, progress)
+        _try_out(leg, config, setting, parts, progress)
     publish(legs[-1].job.result, folder)
 
 
@@ -173,12 +172,15 @@ def _write_masks(leg: Leg, config: TuneConfig, setting: Setting) -> None:
 
 
 def _try_out(leg: Leg, config: TuneConfig, setting: Setting, parts: Sequence[Path], progress: Progress) -> None:
-    """Let the result answer what was held out."""
+    """Let the result answer what was held out; where it has answered as many as are wanted, these stay."""
     from vlit.weights.device import pick_device, pick_dtype
 
     path = leg.job.folder / _ANSWERS
     held_out = Source.read(parts, leg.own.name, "held_out")
-    if not len(held_out) or not config.held_out.answers:
+    wanted = {held_out[place].id for place in drawn(held_out, config.held_out.answers, setting.seed)}
+    if path.exists() and {trial.id for trial in read_trials(path)} == wanted:
+        return
+    if not wanted:
         write_trials(path, [])
         return
     progress.said(f"{leg.own.name}: answers to what was held out")

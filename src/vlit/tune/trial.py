@@ -52,8 +52,8 @@ def tried(
     """
     from vlit.tune.answer import each_answer
 
-    chosen = sorted(range(len(held_out)), key=lambda i: draw(seed, "trial", held_out[i].id))[:most]
-    asked = [asked_of(model, held_out[i]) for i in sorted(chosen)]
+    chosen = drawn(held_out, most, seed)
+    asked = [asked_of(model, held_out[i]) for i in chosen]
     longest = max((len(reference) for _, reference in asked), default=0) + _BEYOND
     prompts = [prompt for prompt, _ in asked]
     said = each_answer(model, prompts, batch=batch, max_new_tokens=longest, stops=stops)
@@ -61,12 +61,17 @@ def tried(
         prompt, reference = asked[answer.index]
         yield Trial(
             id=prompt.id,
-            task=held_out.task(sorted(chosen)[answer.index]),
+            task=held_out.task(chosen[answer.index]),
             image=prompt.images[0].uri if prompt.images else None,
             question=prompt.instruction,
             answer=answer.text,
             reference=_text(model, reference),
         )
+
+
+def drawn(held_out: Source, most: int, seed: int) -> list[int]:
+    """Places of the examples that are asked, in their order; more of them hold those of fewer."""
+    return sorted(sorted(range(len(held_out)), key=lambda i: draw(seed, "trial", held_out[i].id))[:most])
 
 
 def asked_of(model: Architecture, example: Example) -> tuple[Example, Sequence[int]]:
@@ -92,6 +97,14 @@ def write_trials(path: Path, trials: Sequence[Trial]) -> None:
     """One JSON object a line."""
     with atomic(path) as temporary:
         temporary.write_bytes(b"".join(msgspec.json.encode(asdict(trial)) + b"\n" for trial in trials))
+
+
+def read_trials(path: Path) -> list[Trial]:
+    """What was written. A file of another version, or a damaged one, holds none."""
+    try:
+        return [msgspec.json.decode(line, type=Trial) for line in path.read_bytes().splitlines()]
+    except (OSError, msgspec.DecodeError):
+        return []
 
 
 def _text(model: Architecture, ids: Sequence[int]) -> str:
