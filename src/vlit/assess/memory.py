@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlit.assess.indicator import AnyIndicator
+from vlit.assess.asking import ask_in_rounds
 from vlit.assess.observe import ObserveConfig, observe
 from vlit.assess.registry import make
 from vlit.assess.seen import Part, Pictures, Seen
@@ -20,7 +19,6 @@ from vlit.run.progress import Progress
 
 if TYPE_CHECKING:
     from vlit.teacher.config import TeacherConfig
-    from vlit.teacher.exchange import Conversation
 
 _PART = 10_000
 
@@ -62,7 +60,7 @@ def assess(
     parts = list(_parts(samples, known, seen, needs))
     states = fit(chosen, samples, seen)
     if teacher is not None and journal is not None:
-        _ask(chosen, parts, states, teacher, journal)
+        ask_in_rounds(chosen, lambda: parts, states, teacher, journal, Progress())
     scores = [score for part in parts for score in score_part(chosen, _fresh(part, journal), states)]
     of_set = [i.summarise((s for s in scores if s.indicator == i.name), states.get(i.name)) for i in chosen]
     return scores, [found for found in of_set if found is not None]
@@ -84,31 +82,6 @@ def _parts(
             seen.sentences.rows(range(start, start + len(piece))) if "sentences" in needs else None,
             Pictures(seen.pictures[uri] for uri in uris if uri in seen.pictures),
         )
-
-
-def _ask(
-    chosen: Sequence[AnyIndicator],
-    parts: Sequence[Part],
-    states: dict[str, Any],
-    teacher: TeacherConfig,
-    journal: Path,
-) -> None:
-    from vlit.teacher.ask import ask
-    from vlit.teacher.journal import JournalView
-
-    asking = [i for i in chosen if "teacher" in i.needs]
-
-    def conversations(of: Sequence[AnyIndicator]) -> Iterator[Conversation[Any]]:
-        for part in parts:
-            for indicator in of:
-                yield from indicator.asks(part, states.get(indicator.name))
-
-    for number in range(max((i.rounds for i in asking), default=0)):
-        turn = [i for i in asking if i.rounds > number]
-        ask(teacher, partial(conversations, turn), journal, Progress())
-        for indicator in turn:
-            known = states.get(indicator.name)
-            states[indicator.name] = indicator.concluded(known, JournalView(journal))
 
 
 def _fresh(part: Part, journal: Path | None) -> Part:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pydantic
 
+from vlit.assess.asking import ask_in_rounds
 from vlit.assess.indicator import AnyIndicator, Fit, Indicator
 from vlit.assess.observe import PHOTOS, on_gpu, one_thread
 from vlit.assess.parts import Ranges, read_part_of, whole
@@ -132,7 +132,7 @@ class AssessStage(Stage[AssessConfig]):
     def __init__(self, config: AssessConfig, setting: Setting) -> None:
         super().__init__(config, setting)
         self.indicators = make(config.indicators, setting.seed, setting.base)
-        asking = [i.name for i in self.indicators if "teacher" in i.needs]
+        asking = self._asking = [i.name for i in self.indicators if "teacher" in i.needs]
         if asking and setting.teacher is None:
             raise VlitError(
                 f"{asking[0]} needs a teacher, and the recipe names none",
@@ -175,6 +175,10 @@ class AssessStage(Stage[AssessConfig]):
         """The indicators of its scores."""
         return {"scores": [indicator.name for indicator in self.indicators]}
 
+    def untaught(self) -> dict[str, list[str]]:
+        """The indicators that ask."""
+        return {"scores": self._asking} if self.setting.teacher == "none" else {}
+
     def remark(self) -> str:
         """Whom it asks."""
         asking = ", ".join(i.name for i in self.indicators if "teacher" in i.needs)
@@ -198,26 +202,13 @@ class AssessStage(Stage[AssessConfig]):
 
     def ask(self, run: RunFolder, context: Context, progress: Progress) -> None:
         """Ask what the indicators want to know; then let them conclude what it says of the whole set."""
-        asking = [i for i in self.indicators if "teacher" in i.needs]
-        if not asking or context.journal is None:
+        if context.journal is None:
             return
-        from vlit.teacher.ask import ask
-        from vlit.teacher.exchange import Conversation
-        from vlit.teacher.journal import JournalView
 
-        def conversations(of: Sequence[AnyIndicator]) -> Iterator[Conversation[Any]]:
-            for shard in self.shards(run):
-                part = self._part(shard, context)
-                for indicator in of:
-                    yield from indicator.asks(part, context.states.get(indicator.name))
+        def parts() -> Iterator[Part]:
+            return (self._part(shard, context) for shard in self.shards(run))
 
-        for number in range(max(i.rounds for i in asking)):
-            turn = [i for i in asking if i.rounds > number]
-            ask(self.setting.teacher, partial(conversations, turn), context.journal, progress)
-            replies = JournalView(context.journal)
-            for indicator in turn:
-                known = context.states.get(indicator.name)
-                context.states[indicator.name] = indicator.concluded(known, replies)
+        ask_in_rounds(self.indicators, parts, context.states, self.setting.teacher, context.journal, progress)
 
     def again(self, run: RunFolder) -> None:
         """Let the journal forget what the teacher gave no reply to."""
