@@ -169,6 +169,20 @@ def test_gates_and_caps_name_what_is_made() -> None:
     assert "no stage before it makes scores" in complaint(GOOD.replace("assess:\n", ""))
 
 
+def test_what_needs_a_teacher_is_not_asked_for_without_one() -> None:
+    """To leave the gate out in silence would let through what it was to stop; another name was not meant."""
+    judged = GOOD.replace(
+        "assess:\n", "teacher: none\nassess: {indicators: {embedded: , judged_correctness: }}\n"
+    )
+    judged = judged.replace("text_readability: {", "judged_correctness: {")
+    said = complaint(judged + "  caps: {complex_reasoning: 5}\n")
+    assert "select.gates.judged_correctness: no scores of that name are made with `teacher: none`" in said
+    assert "did you mean 'grounded" not in said
+    asked = GOOD.replace("generate:\n", "teacher: none\ngenerate:\n  instruct: {recipes: {vision_complex: }}\n")
+    said = complaint(asked + "  caps: {complex_reasoning: 5}\n")
+    assert "select.caps.complex_reasoning: no samples of that name are made with `teacher: none`; name" in said
+
+
 def test_an_empty_value_takes_its_default() -> None:
     empty = GOOD.replace("    answers: short", "    answers:\n    tasks:").replace("seed: 3", "seed:")
     assert parse(empty).seed == 0

@@ -23,7 +23,7 @@ from vlit.generate.adapt import Adapter, load_pools
 from vlit.generate.config import AdaptConfig
 from vlit.generate.instruct.config import InstructConfig
 from vlit.generate.instruct.exchange import Exchanging
-from vlit.generate.instruct.instructor import Instructor
+from vlit.generate.instruct.instructor import Instructor, load_prompts
 from vlit.generate.instruct.marked import with_marked_image
 from vlit.generate.instruct.preview import Rewriting
 from vlit.generate.instruct.recipe import load_prompt
@@ -136,6 +136,13 @@ class GenerateStage(Stage[GenerateConfig]):
         instructor = self.instructor()
         asked = [prompt.recipe.task for prompt in instructor.prompts] if instructor else []
         return {"samples": [*(self._adapt.tasks if self._adapt else ()), *asked]}
+
+    def untaught(self) -> dict[str, list[str]]:
+        """The tasks of the instruction recipes."""
+        named = self.config.instruct
+        if named is None or self._instruct is not None:
+            return {}
+        return {"samples": [prompt.recipe.task for prompt in load_prompts(named, self.setting.base)]}
 
     def outside(self) -> Iterator[str]:
         """Digests of the user's own pools and of the instruction recipes; whom to ask and for how much.

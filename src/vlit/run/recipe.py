@@ -240,11 +240,14 @@ def _models_in(hint: Any) -> set[type[pydantic.BaseModel]]:
 def _unknown_names(stages: Sequence[Stage[Any]], source: _Source) -> Iterator[tuple[int, str]]:
     """Names that a stage asks for and no stage before it brings, such as a gate on an unknown indicator."""
     known: dict[str, list[str]] = {}
+    untaught: dict[str, list[str]] = {}
     made: set[str] = set()
     for stage in stages:
         for table, name, place in stage.asks():
             if table not in made and table not in known:
                 said = f"no stage before it makes {table}; add the one that does"
+            elif name in untaught.get(table, ()) and name not in known.get(table, ()):
+                said = f"no {table} of that name are made with `teacher: none`; name a teacher, or remove this"
             elif table in known and name not in known[table]:
                 said = f"no {table} of that name are made; {nearest(name, known[table])}"
             else:
@@ -253,6 +256,8 @@ def _unknown_names(stages: Sequence[Stage[Any]], source: _Source) -> Iterator[tu
         made.update(stage.writes)
         for table, names in stage.names().items():
             known.setdefault(table, []).extend(names)
+        for table, names in stage.untaught().items():
+            untaught.setdefault(table, []).extend(names)
 
 
 def _check_flow(stages: Sequence[Stage[Any]], where: str) -> None:

@@ -108,6 +108,10 @@ class Stage(ABC, Generic[C]):
         """Names that its rows will carry, by table, where the config tells: tasks, indicators."""
         return {}
 
+    def untaught(self) -> Mapping[str, Collection[str]]:
+        """Names that are not among ``names`` only because the recipe says ``teacher: none``."""
+        return {}
+
     def asks(self) -> Iterable[tuple[str, str, tuple[str, ...]]]:
         """Names in the config that rows of a table have to carry: table, name, place in the config."""
         return ()
