@@ -185,9 +185,12 @@ def test_ids_that_stand_twice_are_refused(tmp_path: Path) -> None:
 def test_a_model_of_few_positions_is_told_apart_from_a_wrong_answer(folder: Path, tmp_path: Path) -> None:
     asked = questions(3)
     asked[1] = msgspec.structs.replace(asked[1], prompt="<image>" + "long " * 2000)
-    toy = Toy(questions=asked)
-    rows = run(Local(str(folder), tmp_path), toy, toy.load(tmp_path), tmp_path / "a.jsonl").answers.rows
+    asked[2] = msgspec.structs.replace(asked[2], prompt="<image>" + "long " * 2001)
+    toy, heard = Toy(questions=asked), Heard()
+    local = Local(str(folder), tmp_path)
+    rows = run(local, toy, toy.load(tmp_path), tmp_path / "a.jsonl", progress=heard).answers.rows
     assert "and there is room for 4,090" in rows[1].problem and rows[0].text is not None
+    assert "2 of 3 questions were not asked; 2 x the prompt has … tokens" in heard.warnings[0]
 
 
 def test_ranking_gives_a_loss_for_each_option_and_the_lowest_is_the_answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -177,5 +178,5 @@ def _fill(
 
 
 def _kind(row: Answered) -> str:
-    """The reason without the file that it names."""
-    return row.problem.rpartition(": ")[2] if row.problem else ""
+    """The reason without the file and the numbers that it names, so that equal ones are counted together."""
+    return re.sub(r"\d[\d,.]*", "…", row.problem.rpartition(": ")[2])
