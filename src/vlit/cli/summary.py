@@ -32,7 +32,7 @@ def show_summary(stages: Sequence[Stage[Any]], run: RunFolder) -> None:
         _selection(run)
     _quarantine(run, by_name)
     if "tune" in by_name:
-        _tuning(run)
+        _tuning(run, [own.name for own in by_name["tune"].config.stages])
     if "evaluate" in by_name:
         _scores(run)
     if "export" in by_name:
@@ -59,14 +59,17 @@ def _selection(run: RunFolder) -> None:
         _line("variants", ", ".join(variants))
 
 
-def _tuning(run: RunFolder) -> None:
-    """Where the tuned model is, and what each stage did to the loss on what was held out."""
+def _tuning(run: RunFolder, stages: Sequence[str]) -> None:
+    """Where the tuned model is, and what each of its stages did to the loss on what was held out."""
     _line("model", f"{_linked(run.path / 'model', short_path(run.path / 'model'))}")
-    for path in sorted(run.path.glob("model/stages/*/outcome.json"), key=lambda p: p.stat().st_mtime_ns):
+    for name in stages:  # beside them may lie what was tuned with other settings
+        path = run.path / "model" / "stages" / name / "outcome.json"
+        if not path.is_file():
+            continue
         found = msgspec.json.decode(path.read_bytes())
-        before, after = found["held_out_before"], found["held_out_after"]
-        loss = "" if after is None else f"; held-out loss {before:.2f} to {after:.2f}"
-        _line("", f"[dim]{escape(path.parent.name)}:[/] {plural(found['steps'], 'step')}{loss}")
+        before, after = found.get("held_out_before"), found.get("held_out_after")
+        loss = "" if before is None or after is None else f"; held-out loss {before:.2f} to {after:.2f}"
+        _line("", f"[dim]{escape(name)}:[/] {plural(found.get('steps', 0), 'step')}{loss}")
 
 
 def _scores(run: RunFolder) -> None:
