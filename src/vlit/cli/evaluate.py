@@ -27,7 +27,8 @@ from vlit.run.recipe_text import dump
     "benchmarks",
     multiple=True,
     metavar="NAME[.KEY]=FILE",
-    help="A benchmark and its files; by default the held-out samples of RUN. May be given several times.",
+    help="A benchmark and its files; by default those of the recipe of RUN, else its held-out samples. "
+    "May be given several times.",
 )
 @click.option(
     "--images", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of the photos."
