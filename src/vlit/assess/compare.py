@@ -43,7 +43,7 @@ class Cell:
 
     value: float | None
     n: int  #: samples that have a value
-    margin: float | None = None  #: half the 95 % interval of a mean; ``None`` for numbers of a whole set
+    margin: float | None = None  #: half the 95 % interval; ``None`` where the value is no mean over samples
     why: str = ""  #: why there is no value
     detail: Mapping[str, Any] | None = None
 
@@ -228,6 +228,9 @@ def _cell(indicator: AnyIndicator, scores: Sequence[Score], state: Any = None) -
         why = orjson.loads(found.detail).get("why") if found is not None else None
         return Cell(None, len(values), why=why or commonest_reason(scores))
     margin = None
-    if indicator.scope == "sample" and len(values) > 1:
+    mean = math.fsum(values) / len(values) if values else None
+    # A number that is another one than the mean, such as a share of all mentions, does not have its interval.
+    is_mean = mean is not None and math.isclose(found.value, mean, abs_tol=1e-12)
+    if indicator.scope == "sample" and len(values) > 1 and is_mean:
         margin = 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return Cell(found.value, found.n, margin, detail=orjson.loads(found.detail))
