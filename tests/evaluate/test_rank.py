@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from vlit.data.images import open_rgb
 from vlit.data.sample import Sample, Turn
 from vlit.data.scene import Image
 from vlit.evaluate import likelihood, rank
+from vlit.evaluate.answerer import sample_of
 from vlit.evaluate.question import Question
 from vlit.evaluate.rank import losses
 from vlit.tune import pocket as pocket_model
@@ -127,6 +129,13 @@ def test_sum_and_mean_and_the_end(llava: Architecture) -> None:
     assert means == pytest.approx([s / n for s, n in zip(sums, counts, strict=True)], abs=1e-5)
     assert all(a < b for a, b in zip(bare, sums, strict=True))
     assert bare[0] < bare[1]  # by the sum without the end, what begins another option never loses to it
+
+
+def test_what_stands_before_a_question_is_read_as_when_it_is_answered(llava: Architecture) -> None:
+    own, question = encoder(llava), msgspec.structs.replace(mixed()[0], extra={"system": "Be brief."})
+    prompt = rank.asked_of(own, question).prompt
+    assert prompt.ids.tolist() == own.prompt(sample_of(question)).ids.tolist()
+    assert "Be brief." in llava.tokenizer.decode(prompt.ids)
 
 
 def test_options_are_read_as_answers_of_the_template(llava: Architecture) -> None:

@@ -7,9 +7,9 @@ other options are in the prompt. What it takes of an option differs by its inter
     InstructBLIP, from transformers   mean over them, its end included
     LLaVA-1.5, in the second version  mean over them, its end included
 
-Hence the defaults here. By the sum without the end, an option that begins another one never loses to it. The
-script makes a pass for each option, prompt and all; here images and question are computed once, see
-``likelihood``.
+Hence the defaults here; ``option_loss`` of a benchmark names the others. By the sum without the end, an option
+that begins another one never loses to it. The script makes a pass for each option, prompt and all; here images
+and question are computed once, see ``likelihood``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
-from vlit.data.sample import Sample, Turn
+from vlit.data.sample import Sample
 from vlit.evaluate import likelihood
+from vlit.evaluate.answerer import sample_of
 from vlit.evaluate.likelihood import Asked, Ready, Way
 from vlit.evaluate.question import Question
 from vlit.tune.answer import READERS, ahead, chunks, evaluating
@@ -92,8 +93,7 @@ def asked_of(encoder: Encoder, question: Question, *, end: bool = True) -> Asked
     """
     if not question.options:
         raise Refused("there are no options to rank")
-    turn = Turn(role="user", text=question.prompt)
-    sample = Sample(id=question.id, turns=(turn,), images=question.images)
+    sample = sample_of(question)
     prompt = encoder.prompt(sample)
     said = _answer_of(encoder, sample, end=end)
     found = []
