@@ -14,6 +14,7 @@ from vlit.data.scene import Scene
 from vlit.data.schema import to_table
 from vlit.data.store import part_path, write_part
 from vlit.run.folder import RunFolder
+from vlit.run.progress import Progress
 from vlit.run.stage import Setting
 
 PRINT = "0" * 64
@@ -133,3 +134,27 @@ def test_embedded_stands_for_all_that_run_everywhere():
 def test_no_samples_give_no_number() -> None:
     scores, of_set = assess([])
     assert scores == [] and {(score.value, score.n) for score in of_set} == {(None, 0)}
+
+
+def test_judges_that_are_left_out_are_told(tmp_path):
+    """`teacher: none` is for going without, but a set that nobody judged must not look judged."""
+
+    class Said(Progress):
+        def __init__(self):
+            self.warnings = []
+
+        def warned(self, text):
+            self.warnings.append(text)
+
+    config = AssessConfig(indicators={"judged_correctness": None, "exact_duplicate": None})
+    run, said = written(tmp_path), Said()
+    judging = AssessStage(config, Setting(seed=0, base=tmp_path, teacher="none"))
+    assert [i.name for i in judging.indicators] == ["exact_duplicate"]
+    judging.ask(run, judging.prepare(run), said)
+    assert said.warnings == [
+        "assess: without a teacher: judged_correctness left out, as the recipe says `teacher: none`"
+    ]
+    plain = stage(tmp_path, exact_duplicate=None)
+    plain.ask(run, plain.prepare(run), said)
+    assert len(said.warnings) == 1
+    assert plain.remark() == ""

@@ -180,9 +180,13 @@ class AssessStage(Stage[AssessConfig]):
         return {"scores": self._asking} if self.setting.teacher == "none" else {}
 
     def remark(self) -> str:
-        """Whom it asks."""
-        asking = ", ".join(i.name for i in self.indicators if "teacher" in i.needs)
-        return f"asks {self.setting.teacher.model}: {asking}" if asking else ""
+        """Whom it asks, or what is left out for want of one."""
+        if not self._asking:
+            return ""
+        asking = ", ".join(self._asking)
+        if self.setting.teacher == "none":
+            return f"without a teacher: {asking} left out"
+        return f"asks {self.setting.teacher.model}: {asking}"
 
     def processes(self, most: int) -> int:
         """One where models run on a GPU: each process would load them anew."""
@@ -203,6 +207,8 @@ class AssessStage(Stage[AssessConfig]):
     def ask(self, run: RunFolder, context: Context, progress: Progress) -> None:
         """Ask what the indicators want to know; then let them conclude what it says of the whole set."""
         if context.journal is None:
+            if self._asking:
+                progress.warned(f"assess: {self.remark()}, as the recipe says `teacher: none`")
             return
 
         def parts() -> Iterator[Part]:
