@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -13,6 +12,7 @@ from vlit.data.boxes import Box, format_box, to_normalised, to_padded_square
 from vlit.data.sample import Mark
 from vlit.data.scene import Caption, Object, Scene
 from vlit.generate.statistics import Statistics
+from vlit.generate.told import Told, told_of
 from vlit.language import captions, nouns
 from vlit.language.mentions import Mention, lexicon
 
@@ -24,15 +24,6 @@ _DOUBLED = re.compile(
 #: These show one thing again.
 _MIRRORED = re.compile(r"\b(?:mirrors?|reflect\w*)\b", re.IGNORECASE)
 _REPEATED = re.compile(r"\b(?:illusion|collage)\b", re.IGNORECASE)
-_NUMBER_BEFORE = re.compile(
-    r"\b(two|three|four|five|six|seven|eight|nine|ten|couple|pair|[2-9]|1\d)\s+(?:of\s+)?"
-    r"(?:(?:pieces|slices|pairs)\s+of\s+)?(?:\w+\s+)?$",
-    re.IGNORECASE,
-)
-_VALUES = {
-    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-    "couple": 2, "pair": 2,
-}  # fmt: skip
 #: Shares of the image below which an object is easily overlooked, and easily taken for another.
 TINY, SMALL = 0.0024, 0.01
 #: An animal that takes less, and that no caption tells of, may be a toy.
@@ -51,15 +42,6 @@ class Line(msgspec.Struct, frozen=True):
     id: str
     text: str
     loose: bool
-
-
-class _Mentions(NamedTuple):
-    """What the texts of a scene say of its labels."""
-
-    maybe: set[str]  #: labels that a text may mean
-    named: set[str]  #: labels that a caption or region names
-    many: set[str]  #: labels that one names in the plural
-    numbers: dict[str, set[int]]  #: the numbers that they give
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -163,27 +145,8 @@ class View:
         return [(caption, self.mentions(caption.text)) for caption in self.scene.captions]
 
     @functools.cached_property
-    def _mentions(self) -> _Mentions:
-        maybe, named, many = set[str](), set[str](), set[str]()
-        numbers: dict[str, set[int]] = {}
-        told = [(caption.text, found) for caption, found in self._in_captions]
-        told += [(region.phrase, self.mentions(region.phrase)) for region in self.scene.regions]
-        for text, found in told:
-            for m in found:
-                maybe.add(m.label)
-                if m.relation != "broader":
-                    named.add(m.label)
-                    if m.plural:
-                        many.add(m.label)
-                before = _NUMBER_BEFORE.search(text, max(0, m.start - 30), m.start)
-                if before:
-                    word = before[1].lower()
-                    numbers.setdefault(m.label, set()).add(_VALUES.get(word) or int(word))
-            for word in captions.words(text):
-                maybe.update(nouns.words().broad.get(word, ()))
-        for question in self.scene.questions:
-            maybe.update(m.label for m in self.mentions(question.text))
-        return _Mentions(maybe, named, many, numbers)
+    def _mentions(self) -> Told:
+        return told_of(self.scene, self._in_captions, self.mentions)
 
     @property
     def mentioned(self) -> set[str]:
