@@ -205,7 +205,8 @@ def test_a_judge_scores_what_was_answered_and_its_silence_is_left_out(
     assert (
         main is not None and main.value == 50.0 and main.n == 2 and scores.judge.startswith("gpt, prompt toy ")
     )
-    assert scores.unscored == 1 and scores.failures == 0 and "1 without a verdict" in scores.whole()
+    assert scores.unscored == 1 and scores.failures == 0
+    assert scores.whole() == "PARTIAL: 2 of 3 questions, 1 without a verdict of the judge"
     again = scores_of(evaluated(folder / "answers.jsonl"))
     assert again.metrics[0].value == 50.0
     assert "the judge gave no verdict that can be read" in (folder / "card.md").read_text()
@@ -261,6 +262,15 @@ def test_a_recipe_that_cannot_be_is_refused_before_anything_starts(
 ) -> None:
     with pytest.raises(VlitError, match=said):
         recipe(asked, demo, **{"models": ["x"], **change})
+
+
+def test_a_judge_that_is_missing_is_asked_for_in_the_recipe_and_on_the_command_line(
+    asked: Path, demo: Path
+) -> None:
+    with pytest.raises(VlitError) as error:
+        recipe(asked, demo, models=["x"], benchmarks={"llava_bench_wild": dict.fromkeys(JUDGED, "f")})
+    for form in ("`teacher: {model: ", "`--set 'teacher={model: NAME, endpoints: [{url: ...}]}'`"):
+        assert form in str(error.value.todo)
 
 
 def test_files_and_models_that_are_missing_stop_it_before_the_first_stage(

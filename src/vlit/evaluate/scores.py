@@ -81,7 +81,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
         why = [(self.unasked, "could not be asked"), (self.lost, "cannot be asked of these files"),
                (self.unscored, f"without {by}")]  # fmt: skip
         told = "".join(f", {n:,} {words}" for n, words in why if n)
-        return f"PARTIAL: {self.answered:,} of {self.expected:,} questions{told}"
+        return f"PARTIAL: {self.answered - self.unscored:,} of {self.expected:,} questions{told}"
 
     def left_out(self) -> list[str]:
         """What of the file the numbers are without, in words."""

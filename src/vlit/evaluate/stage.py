@@ -56,7 +56,8 @@ class EvaluateStage(stage.Stage[EvaluateConfig]):
             raise VlitError(
                 f"{judged[0]} is scored by a judge, and the recipe names none",
                 where=f"evaluate.benchmarks.{judged[0]}",
-                todo="add `teacher: {model: NAME, endpoints: [{url: ...}]}`, which is the judge",
+                todo="name the judge: add `teacher: {model: NAME, endpoints: [{url: ...}]}` to the recipe, "
+                "or `--set 'teacher={model: NAME, endpoints: [{url: ...}]}'` to the command",
             )
 
     def outside(self) -> Iterator[str]:
