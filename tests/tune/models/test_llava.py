@@ -197,7 +197,7 @@ def test_without_weights_everything_but_weights_is_there(parts: Path, tmp_path: 
         ({"connector": {"kind": "identity"}}, "16 numbers, embeddings of the language model 32"),
         ({"connector": {"vision_feature_layer": 7}}, "there is no layer 7: the vision encoder has 2"),
         ({"vision": "llama"}, "no vision encoder"),
-        ({"llm": "nowhere"}, "cannot be loaded"),
+        ({"llm": "nowhere"}, "there is no such folder"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_reason(parts: Path, settings: dict[str, Any], said: str) -> None:
