@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import types
 import typing
 from collections.abc import Sequence
@@ -59,7 +60,8 @@ def to_table(rows: Sequence[R], kind: type[R]) -> pa.Table:
     """Rows as an Arrow table."""
     schema = schema_of(kind)
     if not any(pa.types.is_nested(field.type) for field in schema):  # column by column is four times as fast
-        return pa.table([[getattr(row, name) for row in rows] for name in schema.names], schema=schema)
+        columns = [list(map(operator.attrgetter(name), rows)) for name in schema.names]
+        return pa.table(columns, schema=schema)
     return pa.Table.from_pylist(msgspec.to_builtins(rows, builtin_types=(bytes,)), schema=schema)
 
 

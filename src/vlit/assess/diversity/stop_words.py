@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection
 from importlib import resources
+from itertools import chain
 
 import yaml
 
+from vlit.language.pieces import Pieces
 from vlit.language.tokens import words
 
 
@@ -26,12 +28,19 @@ def content_words(text: str, also_stop: Collection[str] = ()) -> list[str]:
         text: Any text. Scripts without spaces between words give one token for each run of letters.
         also_stop: Further stop words, lower case.
     """
-    stops = stop_words()
-    found: list[str] = []
-    for token in words(text):
-        word = token.partition("'")[0]
-        if word in stops or word in also_stop or not word[0].isalnum():
-            continue
-        if len(word) > 1 or not (word.isascii() and word.isalpha()):
-            found.append(word)
-    return found
+    found = chain.from_iterable(_CONTENT.of(text))
+    return [word for word in found if word not in also_stop] if also_stop else list(found)
+
+
+def _content(piece: str) -> list[str]:
+    cut = (token.partition("'")[0] for token in words(piece))
+    return [
+        word
+        for word in cut
+        if word not in stop_words()
+        and word[0].isalnum()
+        and (len(word) > 1 or not (word.isascii() and word.isalpha()))
+    ]
+
+
+_CONTENT = Pieces(_content)

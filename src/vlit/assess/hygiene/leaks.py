@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from vlit.assess.hygiene.telltale import Telltale
 from vlit.data.sample import Sample, strip_image_tokens
-from vlit.language.phrases import Section
+from vlit.language.phrases import Searched
 from vlit.run.stage import Config
 
 
@@ -26,7 +26,7 @@ class LeakPhrase(Telltale[LeakPhraseConfig]):
     """Share of the turns that name captions, boxes, annotations or other input, 0 to 1."""
 
     name: ClassVar[str] = "leak_phrase"
-    section: ClassVar[Section] = "leak"
+    section: ClassVar[Searched] = "leak"
     Config = LeakPhraseConfig
 
     def texts(self, sample: Sample) -> list[str]:

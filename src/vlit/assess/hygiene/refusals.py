@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from vlit.assess.hygiene.telltale import Telltale
 from vlit.assess.indicator import NoConfig
-from vlit.language.phrases import Section
+from vlit.language.phrases import Searched
 
 
 class Refusal(Telltale[NoConfig]):
     """Share of the responses that refuse, 0 to 1."""
 
     name: ClassVar[str] = "refusal"
-    section: ClassVar[Section] = "refusal"
+    section: ClassVar[Searched] = "refusal"

@@ -15,7 +15,7 @@ from vlit.assess.indicator import C, Indicator
 from vlit.assess.seen import Part
 from vlit.data.sample import Sample, strip_image_tokens
 from vlit.data.score import Score
-from vlit.language.phrases import Section, likely, search
+from vlit.language.phrases import Searched, likely, search
 
 
 class Telltale(Indicator[C]):
@@ -23,7 +23,7 @@ class Telltale(Indicator[C]):
 
     principle = "hygiene"
     direction = "lower is better"
-    section: ClassVar[Section]
+    section: ClassVar[Searched]
 
     def texts(self, sample: Sample) -> list[str]:
         """The turns that are searched: the responses."""
@@ -45,7 +45,7 @@ class Telltale(Indicator[C]):
             yield self.of(sample, len(found) / len(texts), said)
 
 
-def told(section: Section, texts: list[str], asked: str = "") -> list[str]:
+def told(section: Searched, texts: list[str], asked: str = "") -> list[str]:
     """The first phrase of each text that holds one by a rule that ``asked`` does not match."""
     few = likely(section, texts[0] if len(texts) == 1 else "\n".join(texts))
     if few and asked:
