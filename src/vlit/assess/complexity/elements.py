@@ -18,6 +18,7 @@ import functools
 from dataclasses import dataclass
 
 from vlit.assess.complexity.lexicon import Form, Tag, lexicon
+from vlit.language.pieces import Pieces
 from vlit.language.tokens import words
 
 _CHUNK = frozenset(("det", "num", "adj", "noun"))
@@ -78,9 +79,10 @@ def tagged(text: str) -> list[tuple[str, Tag]]:
     tokens = words(text)
     found: list[tuple[str, Tag]] = []
     before: Tag = "mark"
+    fixed = _ALONE.__getitem__
     asks = False  # an auxiliary has come before its subject: "does the man *hold*"
     for token, following in zip(tokens, [*tokens[1:], "."], strict=False):
-        tag = _tag(token, before, following, asks)
+        tag = fixed(token) or _tag(token, before, following, asks)
         if tag == "aux" and before in ("wh", "mark", "and", "noun"):
             asks = True
         elif tag == "verb" or (tag == "mark" and token[0] in ".!?"):
@@ -90,7 +92,8 @@ def tagged(text: str) -> list[tuple[str, Tag]]:
     return found
 
 
-def _tag(token: str, before: Tag, following: str, asks: bool) -> Tag:
+def _alone(token: str) -> Tag | None:
+    """The tag of a word that has the same one wherever it stands."""
     if not token[0].isalnum():
         return "mark"
     if token[0].isdigit():
@@ -99,6 +102,18 @@ def _tag(token: str, before: Tag, following: str, asks: bool) -> Tag:
         return "to"
     if "'" in token:
         return _with_apostrophe(token)
+    known = lexicon()
+    tag = known.tags.get(token)
+    if token == "that" or (tag == "adj" and token in known.plain):
+        return None
+    return tag or ("noun" if token in known.things else None)
+
+
+_ALONE = Pieces(_alone)
+
+
+def _tag(token: str, before: Tag, following: str, asks: bool) -> Tag:
+    """The tag of a word that depends on what stands around it."""
     known = lexicon()
     if token == "that" and before in ("noun", "verb"):
         return "sub"

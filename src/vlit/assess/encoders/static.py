@@ -16,13 +16,15 @@ on the length. Limits: English; no word order; a text in a script that the vocab
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from vlit.assess.encoders.sentences import F32, SentenceEncoder, unit
 from vlit.data.errors import VlitError
@@ -52,7 +54,11 @@ class StaticEncoder(SentenceEncoder):
         self._tokenizer = _tokenizer(folder)
         self._table = _cached(folder, self._tokenizer.get_vocab_size())
         self.dim = self._table.shape[1]
-        self._known: dict[str, list[int]] = {}
+        self._known: dict[str, int] = {}  # pieces of text, by number
+        self._ids, self._ends = (
+            array("i"),
+            array("q", [0]),
+        )  # tokens of all pieces, and their ends
 
     def describe(self) -> str:
         """Name and parameters."""
@@ -66,16 +72,26 @@ class StaticEncoder(SentenceEncoder):
                 np.add.reduce(self._table.take(tokens, axis=0), axis=0, out=found[row])
         return found
 
-    def _tokens(self, texts: Sequence[str]) -> Iterator[list[int]]:
+    def _tokens(self, texts: Sequence[str]) -> list[npt.NDArray[np.int32]]:
         """Tokens of each text. No token of a BERT holds a space: what stands between spaces is cut once."""
+        if not texts:
+            return []
         texts_in_pieces = [text.replace("\n", " ").split(" ") for text in texts]
         if len(self._known) > _PIECES:
-            self._known.clear()
+            self._known, self._ids, self._ends = {}, array("i"), array("q", [0])
         new = list(set(chain.from_iterable(texts_in_pieces)).difference(self._known))
-        cut = self._tokenizer.encode_batch_fast(new, add_special_tokens=False)
-        self._known.update((piece, tokens.ids) for piece, tokens in zip(new, cut, strict=True))
-        for pieces in texts_in_pieces:
-            yield list(chain.from_iterable(map(self._known.__getitem__, pieces)))
+        for tokens in self._tokenizer.encode_batch_fast(new, add_special_tokens=False):
+            self._ids.extend(tokens.ids)
+            self._ends.append(len(self._ids))
+        self._known.update(zip(new, range(len(self._known), len(self._ends)), strict=False))
+        pieces = np.fromiter(map(self._known.__getitem__, chain.from_iterable(texts_in_pieces)), np.int64)
+        ends = np.array(self._ends)
+        sizes = (ends[1:] - ends[:-1])[pieces]
+        after = np.cumsum(sizes)
+        places = np.arange(int(sizes.sum())) + np.repeat(ends[pieces] - (after - sizes), sizes)
+        tokens_of_all = np.array(self._ids)[places]
+        last = np.cumsum([len(own) for own in texts_in_pieces])  # a text has at least one piece
+        return np.split(tokens_of_all, after[last[:-1] - 1])
 
 
 def _tokenizer(folder: Path) -> Tokenizer:
