@@ -25,7 +25,7 @@ J = TypeVar("J")
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_OBJECTS = 50_000  #: new objects after which garbage is looked for; Python's own number is 700
+_OBJECTS = 300_000  #: new objects after which garbage is looked for; Python's own number is 700
 _shared: tuple[int, Any] = (0, None)  # what the jobs of this worker process need, and the number of its parcel
 _numbers = itertools.count(1)
 _kept: dict[str, tuple[int, ProcessPoolExecutor]] = {}  # the pool that waits for the next jobs, and its size
