@@ -28,7 +28,7 @@ from vlit.evaluate.question import Question
 from vlit.evaluate.runner import run
 from vlit.evaluate.scores import Evaluated, scores_of
 from vlit.tune import pocket
-from vlit.tune.answer import _chunks
+from vlit.tune.answer import chunks
 
 BATCH, NEW, RUNS = 8, 16, 3
 ASKED = (
@@ -102,7 +102,7 @@ def _ours(local: Local, own: Sequence[Question]) -> dict[str, str]:
 def _order(local: Local, own: Sequence[Question]) -> list[list[int]]:
     """The batches that ours makes."""
     prompts = [local._prompt(question, None) for question in own]
-    return [[index for index, _ in chunk] for chunk in _chunks(prompts, BATCH, NEW, None)]  # type: ignore[arg-type]
+    return [[index for index, _ in chunk] for chunk in chunks(prompts, BATCH, NEW, None)]
 
 
 def _bare() -> Callable[[Sequence[Question], Sequence[Sequence[int]]], dict[str, str]]:

@@ -1,7 +1,8 @@
-"""The file of measured figures keeps what it holds when one section is renewed."""
+"""The file of measured figures keeps what it holds when one section is renewed; the scripts find what they measure."""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,10 @@ def test_renewing_one_section_keeps_the_others(tmp_path: Path, monkeypatch: pyte
     found = benchmarks.sections()
     assert list(found) == [benchmarks.SCRIPTS[name] for name in names[:3]]
     assert all(found[benchmarks.SCRIPTS[name]].startswith(f"figures of {name}") for name in names[:3])
+
+
+@pytest.mark.parametrize(
+    "script", sorted(p.stem for p in Path(benchmarks.__file__).parent.glob("*.py") if p.stem != "__main__")
+)
+def test_a_script_finds_what_it_measures(script: str) -> None:
+    importlib.import_module(f"benchmarks.{script}")
