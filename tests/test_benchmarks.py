@@ -1,4 +1,4 @@
-"""The file of measured figures keeps what it holds when one section is renewed; the scripts find what they measure."""
+"""Renewing one section of measured figures keeps the others; scripts find what they measure."""
 
 from __future__ import annotations
 
