@@ -17,6 +17,7 @@ from vlit.tune.feed import Ready
 from vlit.tune.metrics import Journal, Meter, Tell, line
 from vlit.tune.models.architecture import Architecture
 from vlit.tune.optimiser import adamw, set_rates
+from vlit.tune.pause import Pause
 from vlit.tune.source import Source
 from vlit.tune.task import Task
 from vlit.tune.team import Team
@@ -79,6 +80,7 @@ def train(
     Raises:
         VlitError: When a loss or a gradient is not finite, too many images cannot be opened, a disk is full, or
             a checkpoint is of other settings or data. The last checkpoint stays.
+        KeyboardInterrupt: On Ctrl-C, once a checkpoint of the step is written.
     """
     from vlit.tune.step import update
 
@@ -93,18 +95,20 @@ def train(
     journal.begin(start, stage, config)
     if start == 0:
         measure(task, objective, journal, 0)
-    for step, (batches, begun, waited) in enumerate(_timed(task.feed(start)), start=start + 1):
-        journal.skip(step, batches.skipped)
-        rates = set_rates(optimiser, groups, stage, step - 1, task.steps)
-        done = update(objective, batches, optimiser, clip=stage.clip, rows=rows, team=team)
-        seconds = time.perf_counter() - begun
-        mfu = meter.mfu(batches.counts, seconds, team)
-        journal.write(line(step, task.epochs(step), done, rates, seconds, waited, mfu, team))
-        if step % config.held_out.every == 0 or step == task.steps:
-            measure(task, objective, journal, step)
-        if step % config.save_every == 0 or step == task.steps:
-            journal.sync()
-            saver.save(step, groups, optimiser)
+    with Pause(team.processes == 1) as pause:
+        for step, (batches, begun, waited) in enumerate(_timed(task.feed(start)), start=start + 1):
+            journal.skip(step, batches.skipped)
+            rates = set_rates(optimiser, groups, stage, step - 1, task.steps)
+            done = update(objective, batches, optimiser, clip=stage.clip, rows=rows, team=team)
+            seconds = time.perf_counter() - begun
+            mfu = meter.mfu(batches.counts, seconds, team)
+            journal.write(line(step, task.epochs(step), done, rates, seconds, waited, mfu, team))
+            if step % config.held_out.every == 0 or step == task.steps:
+                measure(task, objective, journal, step)
+            if step % config.save_every == 0 or step == task.steps or pause.asked:
+                journal.sync()
+                saver.save(step, groups, optimiser)
+            pause.leave()
     journal.end()
     return _outcome(task, journal, start)
 
