@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.tune import tiny
 from vlit.cli import group
 from vlit.cli.evaluate import _settings
 from vlit.cli.score import one_line
@@ -23,13 +22,6 @@ from vlit.evaluate.scores import Number, Scores
 pytest.importorskip("torch")
 
 PHOTOS = ("000000000790.jpg", "000000078499.jpg", "000000084284.jpg", "000000107438.jpg")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    tiny.llava(folder).save(folder / "tiny")
-    return folder / "tiny"
 
 
 @pytest.fixture

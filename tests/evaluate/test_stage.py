@@ -12,7 +12,6 @@ import pytest
 from tests.assess.encoders.tiny import clip, llama
 from tests.teacher.judging import words_of
 from tests.teacher.server import ScriptedTeacher
-from tests.tune import tiny
 from vlit.data.errors import VlitError
 from vlit.evaluate.answers import read_answers
 from vlit.evaluate.registry import BENCHMARKS
@@ -37,13 +36,6 @@ class Heard(Progress):
 
     def finished(self, stage: str, rows: object, seconds: float) -> None:
         self.done.append(stage)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    tiny.llava(folder).save(folder / "tiny")
-    return folder / "tiny"
 
 
 @pytest.fixture

@@ -58,6 +58,13 @@ def test_a_second_one_stops_at_once_and_all_is_as_before() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_one_that_comes_behind_the_last_step_is_not_lost() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), Pause(on=True):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_signal_that_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

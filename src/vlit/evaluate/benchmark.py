@@ -121,9 +121,12 @@ class Benchmark(ABC, Generic[C]):
     def parse(self, question: Question, text: str) -> Parsed:
         """What an answer means. The official rule, with its quirks; the docstring names each of them."""
 
-    @abstractmethod
     def score(self, question: Question, parsed: Parsed) -> float:
-        """What it is worth, usually between 0 and 1. One that was not understood is worth what nothing is."""
+        """What it is worth, usually between 0 and 1. One that was not understood is worth what nothing is.
+
+        By default 1 for what is among the references.
+        """
+        return float(parsed.value in question.references)
 
     @abstractmethod
     def aggregate(self, rows: Sequence[Scored]) -> list[Metric]:

@@ -21,7 +21,8 @@ _BLANKS = str.maketrans(dict.fromkeys(string.punctuation + "“”‘’«»…�
 _EVERYWHERE = frozenset(
     {"a", "an", "and", "any", "as", "can", "have", "in", "is", "it", "no", "not", "of", "the", "to"}
 )
-_TEXTS = 1 << 14  #: whose pieces are remembered: more than stand in a part of a set
+_TEXTS = 1 << 13  #: whose pieces are remembered: more than stand in a part of a set
+_LONG = 4000  #: characters from which on a text is not remembered: they would fill the memory
 _QUOTED = re.compile(r'"[^"\n]{1,120}"')
 
 
@@ -76,7 +77,7 @@ def search(rules: Iterable[Rule], text: str) -> str | None:
 
 def likely(section: Searched, whole: str) -> tuple[Rule, ...]:
     """The rules that can catch something in any line of a text: looked for once, in all of it."""
-    pieces = _pieces_in(whole)
+    pieces = _pieces_in(whole) if len(whole) <= _LONG else _pieces_in.__wrapped__(whole)
     if pieces.isdisjoint(_has(section)):
         return ()
     few = [rule for rule in rules(section) if not pieces.isdisjoint(rule.has)]

@@ -36,9 +36,11 @@ class Pause:
                 signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
+        if error is None:  # one that came behind the last step is not lost
+            self.leave()
 
     def leave(self) -> None:
         """Do what the signal asks for, where one has come: the handler of before raises."""

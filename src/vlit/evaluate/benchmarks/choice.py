@@ -41,10 +41,6 @@ class Choice(Benchmark[C]):
         """
         return letters.decided(text, question.options)
 
-    def score(self, question: Question, parsed: Parsed) -> float:
-        """1 for the letter of the right option."""
-        return float(parsed.value in question.references)
-
     def scored(self, rows: Sequence[Answered]) -> list[Scored]:
         """Each answer parsed and scored; no value where the right option is not public."""
         found = super().scored(rows)

@@ -180,10 +180,6 @@ class GQA(Benchmark[GQAConfig]):
             return Parsed(None, "empty answer")
         return Parsed(text.rstrip(".").lower(), "lower case, without periods at the end")
 
-    def score(self, question: Question, parsed: Parsed) -> float:
-        """1 where the texts are equal."""
-        return float(parsed.value in question.references)
-
     def scored(self, rows: Sequence[Answered]) -> list[Scored]:
         """Each answer parsed and scored; without the right one, as in test sets, there is no value."""
         found = super().scored(rows)

@@ -134,10 +134,6 @@ class MME(Benchmark[MMEConfig]):
         """
         return mme(text)
 
-    def score(self, question: Question, parsed: Parsed) -> float:
-        """1 where yes or no is right."""
-        return float(parsed.value in question.references)
-
     def aggregate(self, rows: Sequence[Scored]) -> list[Metric]:
         """Totals of perception (to 2000) and cognition (to 800), then each subtask; last by the other rule.
 

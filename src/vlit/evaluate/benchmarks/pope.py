@@ -103,10 +103,6 @@ class POPE(Benchmark[POPEConfig]):
         """
         return pope(text)
 
-    def score(self, question: Question, parsed: Parsed) -> float:
-        """1 where yes or no is right."""
-        return float(parsed.value in question.references)
-
     def aggregate(self, rows: Sequence[Scored]) -> list[Metric]:
         """F1, accuracy, precision, recall and the share of yes, by the official rule and by ours.
 
